@@ -1,0 +1,143 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/plugins/sdk/pluginv1"
+)
+
+// codeOf gives the gRPC code that tells a failure's kind to clients that do not
+// read the detail.
+func codeOf(k fault.Kind) codes.Code {
+	switch k {
+	case fault.NotFound:
+		return codes.NotFound
+	case fault.Invalid:
+		return codes.InvalidArgument
+	case fault.Conflict:
+		return codes.FailedPrecondition
+	case fault.Unauthenticated:
+		return codes.Unauthenticated
+	case fault.Forbidden:
+		return codes.PermissionDenied
+	case fault.RateLimited:
+		return codes.ResourceExhausted
+	case fault.Unavailable:
+		return codes.Unavailable
+	case fault.Timeout:
+		return codes.DeadlineExceeded
+	case fault.BadResponse:
+		return codes.DataLoss
+	default:
+		return codes.Internal
+	}
+}
+
+func kindOfCode(c codes.Code) fault.Kind {
+	switch c {
+	case codes.NotFound:
+		return fault.NotFound
+	case codes.InvalidArgument, codes.OutOfRange:
+		return fault.Invalid
+	case codes.FailedPrecondition, codes.AlreadyExists, codes.Aborted:
+		return fault.Conflict
+	case codes.Unauthenticated:
+		return fault.Unauthenticated
+	case codes.PermissionDenied:
+		return fault.Forbidden
+	case codes.Unavailable:
+		return fault.Unavailable
+	case codes.DeadlineExceeded:
+		return fault.Timeout
+	case codes.ResourceExhausted, codes.DataLoss:
+		// Without a Failure, this is gRPC itself: a message over the size limit.
+		return fault.BadResponse
+	default:
+		return fault.Internal
+	}
+}
+
+// toStatus turns an error into a gRPC status that carries a Failure.
+func toStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return status.Error(codes.Canceled, "canceled")
+	}
+	kind := fault.KindOf(err)
+	f := &pluginv1.Failure{
+		Kind: pluginv1.FailureKind(kind), Message: err.Error(), Remedy: fault.RemedyOf(err), //nolint:gosec // ten kinds
+		RetryAfterMs: fault.RetryAfterOf(err).Milliseconds(),
+	}
+	var e *fault.Error
+	if errors.As(err, &e) {
+		bare := *e
+		bare.Source, bare.Op, bare.Subject, bare.Fields = "", "", "", nil
+		f.Operation, f.Subject, f.Message = e.Op, e.Subject, bare.Error()
+		if bare.Message == "" && bare.Err == nil {
+			f.Message = ""
+		}
+		for _, field := range e.Fields {
+			f.Fields = append(f.Fields, &pluginv1.InvalidField{Name: field.Name, Value: field.Value, Reason: field.Reason, Remedy: field.Remedy})
+		}
+	}
+	st, detailErr := status.New(codeOf(kind), err.Error()).WithDetails(f)
+	if detailErr != nil {
+		return status.Error(codeOf(kind), err.Error())
+	}
+	return st.Err()
+}
+
+// fromStatus turns a gRPC error into a [fault.Error] of the plugin named source.
+func fromStatus(err error, source, op, subject string) error {
+	if err == nil {
+		return nil
+	}
+	st, _ := status.FromError(err)
+	if st.Code() == codes.Canceled {
+		return &fault.Error{Kind: fault.Unavailable, Source: source, Op: op, Subject: subject, Message: "canceled", Err: context.Canceled}
+	}
+	for _, detail := range st.Details() {
+		f, ok := detail.(*pluginv1.Failure)
+		if !ok {
+			continue
+		}
+		e := &fault.Error{
+			Kind: kindOf(f.GetKind()), Source: source, Op: orElse(f.GetOperation(), op), Subject: orElse(f.GetSubject(), subject),
+			Message: f.GetMessage(), Remedy: f.GetRemedy(), RetryAfter: time.Duration(f.GetRetryAfterMs()) * time.Millisecond,
+		}
+		for _, field := range f.GetFields() {
+			e.Fields = append(e.Fields, fault.Field{Name: field.GetName(), Value: field.GetValue(), Reason: field.GetReason(), Remedy: field.GetRemedy()})
+		}
+		return e
+	}
+	e := &fault.Error{Kind: kindOfCode(st.Code()), Source: source, Op: op, Subject: subject, Message: st.Message()}
+	switch e.Kind {
+	case fault.Timeout:
+		e.Message, e.Remedy = "no answer within the time limit", "raise TIMEOUT of this plugin, or find out why its source is slow"
+	case fault.BadResponse:
+		e.Remedy = "the answer is larger than the host accepts; narrow it at the source"
+	}
+	return e
+}
+
+func kindOf(k pluginv1.FailureKind) fault.Kind {
+	if _, known := pluginv1.FailureKind_name[int32(k)]; !known || k < 0 {
+		return fault.Internal
+	}
+	return fault.Kind(k) //nolint:gosec // ten kinds
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
