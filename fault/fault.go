@@ -125,12 +125,13 @@ func (f Field) String() string {
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
-// New makes an error of a kind with a message built as by [fmt.Errorf]; a %w in
-// the format becomes its cause.
+// New makes an error of a kind with a message built as by [fmt.Errorf]; every %w
+// in the format becomes its cause.
 func New(kind Kind, format string, args ...any) *Error {
 	made := fmt.Errorf(format, args...)
 	e := &Error{Kind: kind, Message: made.Error()}
-	if errors.Unwrap(made) != nil {
+	_, several := made.(interface{ Unwrap() []error })
+	if several || errors.Unwrap(made) != nil {
 		// The message already tells the cause; keep the chain, not the text twice.
 		e.Message, e.Err = "", made
 	}

@@ -94,7 +94,9 @@ func (c *Client) lookUpDevices(ctx context.Context, r *pluginv1.LookUpDevicesReq
 		func(ctx context.Context) (grpc.ServerStreamingClient[pluginv1.LookUpDevicesResponse], error) {
 			return c.rpc.LookUpDevices(ctx, r)
 		},
-		func(r *pluginv1.LookUpDevicesResponse) []device.Device { return devicesFromProto(r.GetDevices(), c.name) })
+		func(r *pluginv1.LookUpDevicesResponse) []device.Device {
+			return devicesFromProto(r.GetDevices(), c.name)
+		})
 }
 
 // ListDevices hands every device to receive, some at a time, and stops when it

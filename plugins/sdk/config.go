@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,7 +16,8 @@ import (
 )
 
 // Secret is a configuration value that is never printed: it formats, logs and
-// marshals as "[redacted]".
+// marshals as "[redacted]". Package fmt cannot see methods of unexported fields,
+// so never print a struct that keeps one there.
 type Secret string
 
 const redacted = "[redacted]"
@@ -28,25 +31,37 @@ func (Secret) String() string { return redacted }
 // GoString implements [fmt.GoStringer].
 func (Secret) GoString() string { return redacted }
 
+// Format implements [fmt.Formatter]: without it, a verb that does not suit a
+// string, such as %d, would print the value.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
 // LogValue implements [slog.LogValuer].
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalJSON implements [json.Marshaler].
 func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
+// MarshalText implements [encoding.TextMarshaler].
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
 // Duration is a length of time in a configuration: a number of seconds, or text
-// such as "90s", "1h30m".
+// such as "90s", "1h30m". It is never negative.
 type Duration time.Duration
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	text := strings.Trim(string(b), `"`)
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
-		*d = Duration(seconds * float64(time.Second))
+	if text == "null" {
 		return nil
 	}
 	parsed, err := time.ParseDuration(text)
-	if err != nil {
+	if seconds, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+		parsed, err = time.Duration(seconds*float64(time.Second)), nil
+		if !(seconds >= 0 && seconds < math.MaxInt64/float64(time.Second)) { // not a number, too
+			err = strconv.ErrRange
+		}
+	}
+	if err != nil || parsed < 0 {
 		return fmt.Errorf("%q is not a duration; write seconds, or a number with a unit such as 90s or 12h", text)
 	}
 	*d = Duration(parsed)
@@ -68,7 +83,11 @@ func (s *SecretJSON) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(b, &text); err != nil {
 			return err
 		}
-		b = []byte(text)
+		b = bytes.TrimSpace([]byte(text))
+	}
+	if len(b) == 0 || string(b) == "null" {
+		s.raw = nil
+		return nil
 	}
 	var object map[string]any
 	if err := json.Unmarshal(b, &object); err != nil {
@@ -91,21 +110,29 @@ func (SecretJSON) String() string { return redacted }
 // GoString implements [fmt.GoStringer].
 func (SecretJSON) GoString() string { return redacted }
 
+// Format implements [fmt.Formatter], as [Secret.Format] does.
+func (SecretJSON) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
 // LogValue implements [slog.LogValuer].
 func (SecretJSON) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalJSON implements [json.Marshaler].
 func (SecretJSON) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
+// MarshalText implements [encoding.TextMarshaler].
+func (SecretJSON) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
 // Strings is a list of texts; in a configuration a single text stands for a list
-// of one.
+// of one, and an empty text for an empty list.
 type Strings []string
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *Strings) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*s = Strings{one}
+		if *s = nil; one != "" {
+			*s = Strings{one}
+		}
 		return nil
 	}
 	var many []string
@@ -213,7 +240,16 @@ func jsonOrText(s string) any {
 	return s
 }
 
+// ConfigSchemer is for the type of a configuration field that is written in a
+// way of its own, such as text or a boolean; it gives the JSON Schema of that.
+type ConfigSchemer interface {
+	ConfigSchema() map[string]any
+}
+
 func typeSchema(t reflect.Type) (map[string]any, error) {
+	if s, ok := reflect.New(t).Interface().(ConfigSchemer); ok {
+		return s.ConfigSchema(), nil
+	}
 	switch t {
 	case reflect.TypeFor[Secret]():
 		return map[string]any{"type": "string", "x-secret": true}, nil
@@ -276,9 +312,30 @@ func DecodeConfig[C any](data []byte) (C, error) {
 
 func configMessage(err error) string {
 	if te, ok := err.(*json.UnmarshalTypeError); ok { //nolint:errorlint // encoding/json returns it bare
-		return fmt.Sprintf("%s must be a %s, not a %s", te.Field, te.Type, te.Value)
+		if te.Field == "" {
+			return "the configuration must be an object, not a " + te.Value
+		}
+		return fmt.Sprintf("%s must be %s, not a %s", te.Field, typeName(te.Type), te.Value)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// typeName says for people what a field takes.
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "an object"
+	}
 }
 
 func setDefaults(v reflect.Value) error {
@@ -318,7 +375,7 @@ func missing(v reflect.Value, data []byte) error {
 	present := make(map[string]bool, len(given))
 	for k, raw := range given {
 		text := strings.TrimSpace(string(raw))
-		present[strings.ToLower(k)] = text != `""` && text != "null"
+		present[strings.ToLower(k)] = text != `""` && text != "null" && text != "[]"
 	}
 	e := &fault.Error{Kind: fault.Invalid, Op: "read configuration"}
 	err := eachField(v.Type(), func(f reflect.StructField, key string) error {

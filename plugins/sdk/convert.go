@@ -3,6 +3,7 @@ package sdk
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -28,6 +29,10 @@ func timeFromProto(t *timestamppb.Timestamp) time.Time {
 	return t.AsTime()
 }
 
+// valid makes s valid UTF-8, which protocol buffers demand: one odd byte must not
+// lose a whole message.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
 func devicesToProto(devices []device.Device) []*pluginv1.Device {
 	out := make([]*pluginv1.Device, len(devices))
 	for i := range devices {
@@ -38,23 +43,26 @@ func devicesToProto(devices []device.Device) []*pluginv1.Device {
 
 func deviceToProto(d *device.Device) *pluginv1.Device {
 	p := &pluginv1.Device{
-		Name: d.Name, Model: d.Model, Manufacturer: d.Manufacturer, Type: d.Type, Serial: d.Serial, Status: d.Status,
-		PhotoUrl: d.PhotoURL, UserAgent: d.UserAgent, Email: d.Email, Platform: d.Platform,
-		Os: d.OS, OsVersion: d.OSVersion, OsBuild: d.OSBuild, OsRelease: d.OSRelease,
+		Name: valid(d.Name), Model: valid(d.Model), Manufacturer: valid(d.Manufacturer), Type: valid(d.Type), Serial: valid(d.Serial), Status: valid(d.Status),
+		PhotoUrl: valid(d.PhotoURL), UserAgent: valid(d.UserAgent), Email: valid(d.Email), Platform: valid(d.Platform),
+		Os: valid(d.OS), OsVersion: valid(d.OSVersion), OsBuild: valid(d.OSBuild), OsRelease: valid(d.OSRelease),
 		LastSync: timeToProto(d.LastSync), HwReleaseDate: timeToProto(d.HWRelease),
 		Identifiers: &pluginv1.Identifiers{
-			Serial: d.Identifiers.Serial, Udid: d.Identifiers.UDID, Imei: d.Identifiers.IMEI, Meid: d.Identifiers.MEID,
-			GoogleDeviceId: d.Identifiers.GoogleDeviceID,
+			Serial: valid(d.Identifiers.Serial), Udid: valid(d.Identifiers.UDID), Imei: valid(d.Identifiers.IMEI), Meid: valid(d.Identifiers.MEID),
+			GoogleDeviceId: valid(d.Identifiers.GoogleDeviceID),
 		},
-		Source: d.Source, Notes: d.Notes, RawJson: d.Raw,
+		Source: valid(d.Source), RawJson: d.Raw,
+	}
+	for _, note := range d.Notes {
+		p.Notes = append(p.Notes, valid(note))
 	}
 	for _, m := range d.Identifiers.MACAddresses {
-		p.Identifiers.MacAddresses = append(p.Identifiers.MacAddresses, string(m))
+		p.Identifiers.MacAddresses = append(p.Identifiers.MacAddresses, valid(string(m)))
 	}
 	if len(d.Practices) > 0 {
 		p.Practices = make(map[string]*pluginv1.Practice, len(d.Practices))
 		for k, v := range d.Practices {
-			p.Practices[k] = &pluginv1.Practice{Value: v.Value, Details: v.Details, LastUpdated: timeToProto(v.LastUpdated)}
+			p.Practices[valid(k)] = &pluginv1.Practice{Value: v.Value, Details: valid(v.Details), LastUpdated: timeToProto(v.LastUpdated)}
 		}
 	}
 	if s := d.Software; s != nil {
@@ -62,11 +70,11 @@ func deviceToProto(d *device.Device) *pluginv1.Device {
 		apps := make([]pluginv1.Application, len(s.Installed))
 		for i, a := range s.Installed {
 			app := &apps[i]
-			app.Name, app.Version, app.Publisher, app.InstallDate = a.Name, a.Version, a.Publisher, timeToProto(a.InstallDate)
+			app.Name, app.Version, app.Publisher, app.InstallDate = valid(a.Name), valid(a.Version), valid(a.Publisher), timeToProto(a.InstallDate)
 			p.Software.Installed[i] = app
 		}
 		for _, service := range s.Services {
-			p.Software.Services = append(p.Software.Services, service.Name)
+			p.Software.Services = append(p.Software.Services, valid(service.Name))
 		}
 	}
 	return p
@@ -142,8 +150,14 @@ func eventsToProto(events []device.Event) []*pluginv1.Event {
 	out := make([]*pluginv1.Event, len(events))
 	for i, e := range events {
 		out[i] = &pluginv1.Event{
-			Source: e.Source, Type: e.Type, Success: e.Success, Reason: e.Reason, IpAddress: e.IPAddress, Timestamp: timeToProto(e.Timestamp),
-			Username: e.Username, Email: e.Email, Details: e.Details, Vpn: e.VPN, RawJson: e.Raw,
+			Source: valid(e.Source), Type: valid(e.Type), Success: e.Success, Reason: valid(e.Reason), IpAddress: valid(e.IPAddress),
+			Timestamp: timeToProto(e.Timestamp), Username: valid(e.Username), Email: valid(e.Email), Vpn: e.VPN, RawJson: e.Raw,
+		}
+		if len(e.Details) > 0 {
+			out[i].Details = make(map[string]string, len(e.Details))
+			for k, v := range e.Details {
+				out[i].Details[valid(k)] = valid(v)
+			}
 		}
 	}
 	return out
@@ -174,7 +188,7 @@ func accountsToProto(accounts []device.Account) ([]*pluginv1.Account, error) {
 			return nil, fmt.Errorf("user usage of %s: %w", a.Name, err)
 		}
 		out[i] = &pluginv1.Account{
-			Name: a.Name, Email: a.Email, Type: a.Type, LastUpdated: timeToProto(a.LastUpdated), Date: a.Date,
+			Name: valid(a.Name), Email: valid(a.Email), Type: valid(a.Type), LastUpdated: timeToProto(a.LastUpdated), Date: valid(a.Date),
 			UserUsage: usage, RawJson: a.Raw,
 		}
 	}
@@ -215,7 +229,7 @@ func accountsFromProto(in []*pluginv1.Account, source string) []device.Account {
 func notificationsToProto(notifications []device.Notification) []*pluginv1.Notification {
 	out := make([]*pluginv1.Notification, len(notifications))
 	for i, n := range notifications {
-		out[i] = &pluginv1.Notification{Id: n.ID, Index: n.Index, SourceJson: n.Source}
+		out[i] = &pluginv1.Notification{Id: valid(n.ID), Index: valid(n.Index), SourceJson: n.Source}
 	}
 	return out
 }

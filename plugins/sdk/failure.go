@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -10,6 +11,15 @@ import (
 
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/plugins/sdk/pluginv1"
+)
+
+// Two ways in which the plugin itself, rather than its source, failed to answer;
+// the causes of the errors that a [Client] returns then.
+var (
+	// ErrConnectionLost says that the plugin's process went away.
+	ErrConnectionLost = errors.New("the plugin's process went away")
+	// ErrNoAnswer says that the plugin did not even report a failure in time.
+	ErrNoAnswer = errors.New("the plugin did not answer within the time limit")
 )
 
 // codeOf gives the gRPC code that tells a failure's kind to clients that do not
@@ -68,31 +78,78 @@ func toStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) {
+	if err = notCanceled(err); err == nil {
 		return status.Error(codes.Canceled, "canceled")
 	}
 	kind := fault.KindOf(err)
 	f := &pluginv1.Failure{
-		Kind: pluginv1.FailureKind(kind), Message: err.Error(), Remedy: fault.RemedyOf(err), //nolint:gosec // ten kinds
+		Kind: pluginv1.FailureKind(kind), Message: text(err.Error()), Remedy: text(fault.RemedyOf(err)), //nolint:gosec // ten kinds
 		RetryAfterMs: fault.RetryAfterOf(err).Milliseconds(),
 	}
 	var e *fault.Error
 	if errors.As(err, &e) {
 		bare := *e
 		bare.Source, bare.Op, bare.Subject, bare.Fields = "", "", "", nil
-		f.Operation, f.Subject, f.Message = e.Op, e.Subject, bare.Error()
+		f.Operation, f.Subject, f.Message = text(e.Op), text(e.Subject), text(bare.Error())
 		if bare.Message == "" && bare.Err == nil {
 			f.Message = ""
 		}
-		for _, field := range e.Fields {
-			f.Fields = append(f.Fields, &pluginv1.InvalidField{Name: field.Name, Value: field.Value, Reason: field.Reason, Remedy: field.Remedy})
+		for _, field := range e.Fields[:min(len(e.Fields), maxFailureFields)] {
+			f.Fields = append(f.Fields, &pluginv1.InvalidField{
+				Name: text(field.Name), Value: text(field.Value), Reason: text(field.Reason), Remedy: text(field.Remedy),
+			})
 		}
 	}
-	st, detailErr := status.New(codeOf(kind), err.Error()).WithDetails(f)
+	// The detail tells it all; the status repeats the message for other clients.
+	st, detailErr := status.New(codeOf(kind), f.GetMessage()).WithDetails(f)
 	if detailErr != nil {
-		return status.Error(codeOf(kind), err.Error())
+		return status.Error(codeOf(kind), f.GetMessage())
 	}
 	return st.Err()
+}
+
+// A failure travels in an HTTP/2 trailer, which must stay small.
+const (
+	maxFailureText   = 2 << 10 // bytes
+	maxFailureFields = 20
+)
+
+// text makes s fit for a failure: valid UTF-8 and not long.
+func text(s string) string {
+	if len(s) > maxFailureText {
+		s = s[:maxFailureText] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// notCanceled gives err without what only says that a call was called off: beside
+// the failure that made its siblings stop, it says nothing. It is nil when err
+// says nothing else.
+func notCanceled(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // this very error, not its chain
+	switch {
+	case !ok && !errors.Is(err, context.Canceled):
+		return err
+	case !ok:
+		if cause := errors.Unwrap(err); cause == nil || notCanceled(cause) == nil {
+			return nil
+		}
+		return err
+	}
+	var rest []error
+	for _, e := range joined.Unwrap() {
+		if e != nil && notCanceled(e) != nil {
+			rest = append(rest, notCanceled(e))
+		}
+	}
+	switch len(rest) {
+	case 0:
+		return nil
+	case len(joined.Unwrap()):
+		return err
+	default:
+		return errors.Join(rest...)
+	}
 }
 
 // fromStatus turns a gRPC error into a [fault.Error] of the plugin named source.
@@ -121,7 +178,9 @@ func fromStatus(err error, source, op, subject string) error {
 	e := &fault.Error{Kind: kindOfCode(st.Code()), Source: source, Op: op, Subject: subject, Message: st.Message()}
 	switch e.Kind {
 	case fault.Timeout:
-		e.Message, e.Remedy = "no answer within the time limit", "raise TIMEOUT of this plugin, or find out why its source is slow"
+		e.Message, e.Err, e.Remedy = "", ErrNoAnswer, "raise TIMEOUT of this plugin, or find out why its source is slow"
+	case fault.Unavailable:
+		e.Message, e.Err, e.Remedy = "", ErrConnectionLost, "see the log for the plugin's last words"
 	case fault.BadResponse:
 		e.Remedy = "the answer is larger than the host accepts; narrow it at the source"
 	}

@@ -35,6 +35,20 @@ type server struct {
 
 	mu       sync.Mutex
 	instance any
+	timeout  time.Duration
+}
+
+// bounded gives a look-up's context the plugin's time limit. The host allows a
+// little more, so that a plugin whose time is up can still hand over what it has
+// found and say what was slow.
+func (s *server) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	limit := s.timeout
+	s.mu.Unlock()
+	if limit <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 func (s *server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
@@ -70,7 +84,7 @@ func (s *server) Configure(_ context.Context, r *pluginv1.ConfigureRequest) (*pl
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	s.instance = instance
+	s.instance, s.timeout = instance, env.Timeout
 	return &pluginv1.ConfigureResponse{}, nil
 }
 
@@ -109,15 +123,19 @@ func (s *server) TestConnectivity(ctx context.Context, _ *pluginv1.TestConnectiv
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	detail, err := c.TestConnectivity(ctx)
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return &pluginv1.TestConnectivityResponse{Detail: detail}, nil
+	return &pluginv1.TestConnectivityResponse{Detail: valid(detail)}, nil
 }
 
 func (s *server) LookUpDevices(r *pluginv1.LookUpDevicesRequest, stream grpc.ServerStreamingServer[pluginv1.LookUpDevicesResponse]) error {
-	devices, err := s.lookUpDevices(stream.Context(), r)
+	ctx, cancel := s.bounded(stream.Context())
+	defer cancel()
+	devices, err := s.lookUpDevices(ctx, r)
 	var sendErr error
 	inChunks(devices, devicesPerMessage, func(chunk []device.Device) bool {
 		sendErr = stream.Send(&pluginv1.LookUpDevicesResponse{Devices: devicesToProto(chunk)})
@@ -189,7 +207,7 @@ func (s *server) ListUsers(_ *pluginv1.ListUsersRequest, stream grpc.ServerStrea
 	b := batcher[device.User]{size: othersPerMessage, flush: func(chunk []device.User) error {
 		users := make([]*pluginv1.User, len(chunk))
 		for i, u := range chunk {
-			users[i] = &pluginv1.User{Email: u.Email, Name: u.Name}
+			users[i] = &pluginv1.User{Email: valid(u.Email), Name: valid(u.Name)}
 		}
 		return stream.Send(&pluginv1.ListUsersResponse{Users: users})
 	}}
@@ -201,7 +219,9 @@ func (s *server) LookUpEvents(r *pluginv1.LookUpEventsRequest, stream grpc.Serve
 	if err != nil {
 		return err
 	}
-	events, err := c.EventsByEmail(stream.Context(), r.GetEmail())
+	ctx, cancel := s.bounded(stream.Context())
+	defer cancel()
+	events, err := c.EventsByEmail(ctx, r.GetEmail())
 	var sendErr error
 	inChunks(events, othersPerMessage, func(chunk []device.Event) bool {
 		sendErr = stream.Send(&pluginv1.LookUpEventsResponse{Events: eventsToProto(chunk)})
@@ -218,6 +238,8 @@ func (s *server) LookUpAccounts(ctx context.Context, r *pluginv1.LookUpAccountsR
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	accounts, err := c.AccountsByEmail(ctx, r.GetEmail())
 	if err := answer(err); err != nil {
 		return nil, err
@@ -234,7 +256,9 @@ func (s *server) LookUpNotifications(r *pluginv1.LookUpNotificationsRequest, str
 	if err != nil {
 		return err
 	}
-	notifications, err := c.NotificationsByEmail(stream.Context(), r.GetEmail())
+	ctx, cancel := s.bounded(stream.Context())
+	defer cancel()
+	notifications, err := c.NotificationsByEmail(ctx, r.GetEmail())
 	var sendErr error
 	inChunks(notifications, othersPerMessage, func(chunk []device.Notification) bool {
 		sendErr = stream.Send(&pluginv1.LookUpNotificationsResponse{Notifications: notificationsToProto(chunk)})
@@ -251,6 +275,8 @@ func (s *server) SendFeedback(ctx context.Context, r *pluginv1.SendFeedbackReque
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	err = c.SendFeedback(ctx, device.Feedback{
 		UserID: r.GetUserId(), ID: r.GetId(), Feedback: rawJSON(r.GetFeedbackJson()), Notes: r.GetNotes(), Source: r.GetSource(),
 	})

@@ -43,6 +43,9 @@ type Options struct {
 	Logger      *slog.Logger
 	// Base replaces the network transport's defaults, for vendors that need it.
 	Base *http.Transport
+	// Around, when set, wraps the network transport below the retries: each
+	// attempt passes through it, as failing over to another host needs.
+	Around func(http.RoundTripper) http.RoundTripper
 }
 
 // Client talks to one vendor. It is safe for concurrent use.
@@ -67,8 +70,12 @@ func New(o Options) (*Client, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = defaultMaxBody
 	}
+	var network http.RoundTripper = base
+	if o.Around != nil {
+		network = o.Around(base)
+	}
 	retrying := retryablehttp.NewClient()
-	retrying.HTTPClient = &http.Client{Transport: &boundedTransport{base: base, max: o.MaxBody}}
+	retrying.HTTPClient = &http.Client{Transport: &boundedTransport{base: network, max: o.MaxBody}, CheckRedirect: checkRedirect}
 	retrying.Logger = nil // it logs URLs with their query
 	retrying.RetryMax = max(0, o.Settings.Retries)
 	retrying.CheckRetry = checkRetry
@@ -234,6 +241,8 @@ func explain(err error) (fault.Kind, string) {
 		timeout interface{ Timeout() bool }
 	)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return fault.Unavailable, ""
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return fault.Timeout, "raise TIMEOUT of this plugin, or find out why the vendor is slow"
 	case IsTLSError(err):
@@ -244,8 +253,6 @@ func explain(err error) (fault.Kind, string) {
 		return fault.BadResponse, "the answer broke off; try again, and check what is in between"
 	case errors.As(err, &network), errors.Is(err, io.EOF):
 		return fault.Unavailable, "check address, port and firewall"
-	case errors.Is(err, context.Canceled):
-		return fault.Unavailable, ""
 	default:
 		return fault.Unavailable, "check address, port and firewall"
 	}
@@ -307,10 +314,26 @@ func (b *boundedBody) tooLarge() error {
 	}
 }
 
+// checkRedirect follows a redirect within the same host, but never from https to
+// http. Another host would be handed credentials that are not its business, so
+// there the redirecting answer itself is the result. The Referer goes, as it
+// repeats the query of the URL before.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	last := via[len(via)-1]
+	if len(via) >= 5 || req.URL.Hostname() != last.URL.Hostname() || last.URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	req.Header.Del("Referer")
+	return nil
+}
+
 // checkRetry tries again after connection errors, 429 and 5xx (but not 501),
 // unless the wait would outlast the deadline.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
+		if err == nil {
+			return false, nil // an answer in hand is worth more than the news that time is up
+		}
 		return false, ctx.Err()
 	}
 	if err != nil {
