@@ -71,14 +71,38 @@ func macDigits(s string) ([]byte, bool) {
 	return digits, len(digits) == 12 || len(digits) == 16
 }
 
-// Usable reports whether the address can identify a device. Locally
-// administered and group addresses and those of an all-zero vendor cannot: many
-// devices share or invent them.
-func (m MAC) Usable() bool {
-	if len(m) < 17 || strings.HasPrefix(string(m), "00:00:00") {
+// canonical reports whether the address has the form that [ParseMAC] gives.
+func (m MAC) canonical() bool {
+	if len(m) != 17 && len(m) != 23 {
 		return false
 	}
-	return !strings.ContainsRune("13579BDF2367AE", rune(m[1]))
+	for i := 0; i < len(m); i++ {
+		c := m[i]
+		switch {
+		case i%3 == 2:
+			if c != ':' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c < 'A' || c > 'F'):
+			return false
+		}
+	}
+	return true
+}
+
+// Usable reports whether the address can identify a device. Locally
+// administered and group addresses and those of an all-zero vendor cannot: many
+// devices share or invent them. Neither can what is not in canonical form.
+func (m MAC) Usable() bool {
+	if !m.canonical() || m[:8] == "00:00:00" {
+		return false
+	}
+	switch m[1] {
+	case '0', '4', '8', 'C':
+		return true
+	default:
+		return false
+	}
 }
 
 // UsableMACs parses addresses and keeps the usable ones, once each and in

@@ -53,10 +53,11 @@ func launch(ctx context.Context, program Program, configure Configure, o Options
 			p.stop(0)
 		}
 	}()
-	if err := p.connect(ctx, program, o); err != nil {
-		return nil, p.startError(program, err)
+	if err = p.connect(ctx, program, o); err == nil {
+		p.desc, err = p.client.Describe(ctx)
 	}
-	if p.desc, err = p.client.Describe(ctx); err != nil {
+	if err != nil {
+		p.stop(0) // which reads its last words
 		return nil, p.startError(program, err)
 	}
 	if p.settings, err = configure(p.desc); err != nil {
@@ -82,12 +83,16 @@ func launch(ctx context.Context, program Program, configure Configure, o Options
 
 // connect starts the process and shakes hands.
 func (p *process) connect(ctx context.Context, program Program, o Options) error {
+	self, err := newIdentity()
+	if err != nil {
+		return err
+	}
 	p.child = newChild(program)
 	p.gp = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  sdk.Handshake(),
 		VersionedPlugins: sdk.HostPlugins(),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		AutoMTLS:         true,
+		TLSConfig:        self.tlsConfig(),
 		SkipHostEnv:      true,
 		StartTimeout:     o.Limits.StartTimeout,
 		Logger:           p.logger,
@@ -96,7 +101,7 @@ func (p *process) connect(ctx context.Context, program Program, o Options) error
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(sdk.MaxMessageSize), grpc.MaxCallSendMsgSize(sdk.MaxMessageSize)),
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			return p.child.withEnv(cmd.Env), nil
+			return p.child.withEnv(append(cmd.Env, self.env())), nil
 		},
 	})
 	type result struct {

@@ -180,32 +180,35 @@ func eventsFromProto(in []*pluginv1.Event, source string) []device.Event {
 	return out
 }
 
-func accountsToProto(accounts []device.Account) ([]*pluginv1.Account, error) {
+func accountsToProto(accounts []device.Account) []*pluginv1.Account {
 	out := make([]*pluginv1.Account, len(accounts))
 	for i, a := range accounts {
-		usage, err := usageToProto(a.UserUsage)
-		if err != nil {
-			return nil, fmt.Errorf("user usage of %s: %w", a.Name, err)
-		}
 		out[i] = &pluginv1.Account{
 			Name: valid(a.Name), Email: valid(a.Email), Type: valid(a.Type), LastUpdated: timeToProto(a.LastUpdated), Date: valid(a.Date),
-			UserUsage: usage, RawJson: a.Raw,
+			UserUsage: usageToProto(a.UserUsage), RawJson: a.Raw,
 		}
 	}
-	return out, nil
+	return out
 }
 
-// usageToProto goes through JSON, so that a plugin may use any Go number type.
-func usageToProto(usage map[string]any) (*structpb.Struct, error) {
+// usageToProto goes through JSON, so that a plugin may use any Go number type. A
+// parameter that has no JSON form is left out.
+func usageToProto(usage map[string]any) *structpb.Struct {
 	if len(usage) == 0 {
-		return nil, nil
+		return nil
 	}
-	text, err := json.Marshal(usage)
-	if err != nil {
-		return nil, err
+	out := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(usage))}
+	for name, value := range usage {
+		text, err := json.Marshal(value)
+		if err != nil {
+			continue
+		}
+		var v structpb.Value
+		if v.UnmarshalJSON(text) == nil {
+			out.Fields[valid(name)] = &v
+		}
 	}
-	s := &structpb.Struct{}
-	return s, s.UnmarshalJSON(text)
+	return out
 }
 
 func accountsFromProto(in []*pluginv1.Account, source string) []device.Account {

@@ -244,11 +244,7 @@ func (s *server) LookUpAccounts(ctx context.Context, r *pluginv1.LookUpAccountsR
 	if err := answer(err); err != nil {
 		return nil, err
 	}
-	out, err := accountsToProto(accounts)
-	if err != nil {
-		return nil, toStatus(err)
-	}
-	return &pluginv1.LookUpAccountsResponse{Accounts: out}, nil
+	return &pluginv1.LookUpAccountsResponse{Accounts: accountsToProto(accounts)}, nil
 }
 
 func (s *server) LookUpNotifications(r *pluginv1.LookUpNotificationsRequest, stream grpc.ServerStreamingServer[pluginv1.LookUpNotificationsResponse]) error {

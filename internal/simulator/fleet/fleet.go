@@ -31,7 +31,7 @@ type Options struct {
 	Seed   uint64    // other seeds give other fleets
 	Domain string    // example.com when empty
 	Apps   int       // applications on a computer; 50 when zero
-	Now    time.Time // what "recent" means; 2026-06-01 12:00 UTC when zero
+	Now    time.Time // what "recent" means; 2026-11-01 12:00 UTC when zero
 }
 
 // Fleet is a synthetic company.
@@ -49,7 +49,7 @@ func New(o Options) *Fleet {
 		o.Apps = 50
 	}
 	if o.Now.IsZero() {
-		o.Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+		o.Now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	}
 	o.Now = o.Now.UTC().Truncate(time.Second)
 	return &Fleet{o: o}
@@ -327,22 +327,22 @@ func makerOf(k Kind) maker {
 		return maker{
 			"C02", "3C22FB", "Apple", "macOS",
 			[]string{"MacBook Pro (14-inch, 2023)", "MacBook Air (M2, 2022)", "MacBook Pro (16-inch, 2021)"},
-			[]string{"26.1", "26.0.1", "15.7.1", "14.8.1", "13.7.8"},
+			[]string{"27.2", "26.7.2", "27.1", "15.8.2", "14.8.1"},
 		}
 	case Windows:
 		return maker{
 			"PF2", "8C1645", "LENOVO", "Windows 11",
 			[]string{"ThinkPad X1 Carbon Gen 11", "ThinkPad T14 Gen 4"},
-			[]string{"10.0.26100", "10.0.22631", "10.0.19045"},
+			[]string{"10.0.26200", "10.0.26100", "10.0.22631"},
 		}
 	case Android:
 		return maker{"R58", "F0D7AA", "Google", "Android", []string{"Pixel 8", "Pixel 9 Pro"}, []string{"16.0.0", "15.0.0", "13.0.0"}}
 	case IPhone:
-		return maker{"F17", "A4C361", "Apple", "iOS", []string{"iPhone 15", "iPhone 16 Pro"}, []string{"26.1.0", "18.7.2", "16.7.12"}}
+		return maker{"F17", "A4C361", "Apple", "iOS", []string{"iPhone 15", "iPhone 16 Pro"}, []string{"27.0.0", "26.7.0", "18.7.10"}}
 	case Chromebook:
-		return maker{"5CD", "DC7196", "HP", "ChromeOS", []string{"HP Chromebook x360 14c"}, []string{"142.0.7444", "138.0.7204"}}
+		return maker{"5CD", "DC7196", "HP", "ChromeOS", []string{"HP Chromebook x360 14c"}, []string{"152.0.7712", "150.0.7602"}}
 	default:
-		return maker{"LNX", "A0369F", "Dell Inc.", "Ubuntu", []string{"XPS 13 9315"}, []string{"24.04", "22.04"}}
+		return maker{"LNX", "A0369F", "Dell Inc.", "Ubuntu", []string{"XPS 13 9315"}, []string{"26.04", "24.04"}}
 	}
 }
 

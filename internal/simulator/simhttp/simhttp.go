@@ -4,7 +4,9 @@
 package simhttp
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -125,6 +127,9 @@ func (f *Faults) Wrap(next http.Handler) http.Handler {
 		for peak := f.peak.Load(); active > peak && !f.peak.CompareAndSwap(peak, active); peak = f.peak.Load() {
 		}
 		fault, latency, hit := f.next(r.URL.Path)
+		if (latency+fault.Latency > 0 || fault.Hang) && !buffer(r) {
+			return
+		}
 		if !wait(r, latency+fault.Latency) {
 			return
 		}
@@ -134,6 +139,14 @@ func (f *Faults) Wrap(next http.Handler) http.Handler {
 		}
 		fault.serve(w, r, next)
 	})
+}
+
+// buffer reads a request's body before a wait: net/http notices that a client has
+// gone only after the body was read.
+func buffer(r *http.Request) bool {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<20))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil
 }
 
 func wait(r *http.Request, d time.Duration) bool {
@@ -175,6 +188,7 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) 
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush() // else net/http throws a small answer away whole
 		panic(http.ErrAbortHandler)
 	case f.Endless:
 		stream(w, r, -1)

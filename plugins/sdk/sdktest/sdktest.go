@@ -5,6 +5,7 @@ package sdktest
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"testing"
@@ -33,12 +34,18 @@ func WithStateDir(dir string) Option { return func(c *sdk.Configuration) { c.Sta
 // Everything ends with the test.
 func Dial(t testing.TB, p sdk.Plugin) *sdk.Client {
 	t.Helper()
+	return dial(t, p, t.Output())
+}
+
+// dial is Dial with another place for the plugin's log.
+func dial(t testing.TB, p sdk.Plugin, log io.Writer) *sdk.Client {
+	t.Helper()
 	d, err := p.Describe()
 	if err != nil {
 		t.Fatalf("describe: %v", err)
 	}
 	listener := bufconn.Listen(1 << 20)
-	server, closePlugin := sdk.NewServer(p, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	server, closePlugin := sdk.NewServer(p, slog.New(slog.NewTextHandler(log, nil)))
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -67,6 +74,17 @@ func Dial(t testing.TB, p sdk.Plugin) *sdk.Client {
 func Open(t testing.TB, p sdk.Plugin, settings map[string]any, options ...Option) *sdk.Client {
 	t.Helper()
 	client := Dial(t, p)
+	cfg := configuration(t, settings, options)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := client.Configure(ctx, cfg); err != nil {
+		t.Fatalf("configure: %v", err)
+	}
+	return client
+}
+
+func configuration(t testing.TB, settings map[string]any, options []Option) sdk.Configuration {
+	t.Helper()
 	cfg := sdk.Configuration{Timeout: 10 * time.Second, Concurrency: 10}
 	for _, o := range options {
 		o(&cfg)
@@ -78,10 +96,5 @@ func Open(t testing.TB, p sdk.Plugin, settings map[string]any, options ...Option
 	if cfg.Config, err = json.Marshal(settings); err != nil {
 		t.Fatalf("marshal settings: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := client.Configure(ctx, cfg); err != nil {
-		t.Fatalf("configure: %v", err)
-	}
-	return client
+	return cfg
 }

@@ -75,7 +75,11 @@ func New(o Options) (*Client, error) {
 		network = o.Around(base)
 	}
 	retrying := retryablehttp.NewClient()
-	retrying.HTTPClient = &http.Client{Transport: &boundedTransport{base: network, max: o.MaxBody}, CheckRedirect: checkRedirect}
+	retrying.HTTPClient = &http.Client{
+		Transport: &boundedTransport{base: network, max: o.MaxBody},
+		// The client around this one follows redirects, so that each has its retries.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	retrying.Logger = nil // it logs URLs with their query
 	retrying.RetryMax = max(0, o.Settings.Retries)
 	retrying.CheckRetry = checkRetry
@@ -83,6 +87,7 @@ func New(o Options) (*Client, error) {
 	retrying.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client := retrying.StandardClient()
 	client.Timeout = o.Timeout
+	client.CheckRedirect = checkRedirect
 	return &Client{source: o.Source, http: client}, nil
 }
 

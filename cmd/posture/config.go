@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postureproject/posture/config"
+	"github.com/postureproject/posture/host"
+	"github.com/postureproject/posture/plugins/builtin"
+	"github.com/postureproject/posture/practices"
+	"github.com/postureproject/posture/transforms"
+)
+
+func newConfig(env *environment) *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check, show and explain the configuration"}
+	cmd.AddCommand(newConfigCheck(env), newConfigShow(env),
+		newConfigText(env, "example", "Print a complete, commented configuration to start from", config.Example),
+		newConfigText(env, "schema", "Print the JSON Schema of the configuration, for editors", config.EditorSchema),
+		newConfigText(env, "reference", "Print the description of every key, as Markdown", config.Reference))
+	return cmd
+}
+
+func newConfigCheck(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Check the configuration, the plugins' part included",
+		Long: `Check the configuration as the daemon would at its start: the plugins are started
+and asked about their part, but nothing is sent to any vendor. Exit status 1 when
+anything is wrong.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, load, err := env.loadOnce()
+			if err != nil {
+				return err
+			}
+			h, err := host.Open(cmd.Context(), env.options(load, env.logger()))
+			if err != nil {
+				return err
+			}
+			defer h.Close()
+			failed := false
+			for _, s := range h.Status() {
+				if s.State == "ready" {
+					_, _ = fmt.Fprintf(env.stdout, "%s %s: ok\n", s.Name, s.Description.Version)
+					continue
+				}
+				failed = true
+				_, _ = fmt.Fprintf(env.stderr, "%s: does not start: %s\n", s.Name, s.LastError)
+			}
+			for _, w := range h.Warnings() {
+				_, _ = fmt.Fprintln(env.stderr, "warning: "+w.String())
+			}
+			if failed {
+				return exitStatus(exitUsage)
+			}
+			_, err = fmt.Fprintf(env.stdout, "%s is fine.\n", h.ConfigName())
+			return err
+		},
+	}
+}
+
+func newConfigShow(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use: "show", Short: "Show the configuration in force, without secrets", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			file, err := env.load()
+			if err != nil {
+				return err
+			}
+			schemas, err := localSchemas()
+			if err != nil {
+				return err
+			}
+			text, err := file.Show(schemas, practices.Schema())
+			if err != nil {
+				return err
+			}
+			_, err = env.stdout.Write(text)
+			return err
+		},
+	}
+}
+
+// newConfigText is a command that prints what is derived from the schemas.
+func newConfigText(env *environment, use, short string, derive func([]config.Doc, []byte) ([]byte, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			docs, err := localDocs()
+			if err != nil {
+				return err
+			}
+			text, err := derive(docs, practices.Schema())
+			if err != nil {
+				return err
+			}
+			_, err = env.stdout.Write(text)
+			return err
+		},
+	}
+}
+
+// localDocs describes every plugin and transform that is built in.
+func localDocs() ([]config.Doc, error) {
+	var docs []config.Doc
+	for _, name := range builtin.Names() {
+		p, _ := builtin.Plugin(name)
+		d, err := p.Describe()
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, config.Doc{Name: name, Summary: d.Summary, Schema: d.ConfigSchema})
+	}
+	schemas, summaries := transforms.Schemas(), transforms.Summaries()
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		docs = append(docs, config.Doc{Name: name, Summary: summaries[name], Schema: schemas[name]})
+	}
+	return docs, nil
+}
+
+func localSchemas() (map[string][]byte, error) {
+	docs, err := localDocs()
+	schemas := make(map[string][]byte, len(docs))
+	for _, d := range docs {
+		schemas[d.Name] = d.Schema
+	}
+	return schemas, err
+}

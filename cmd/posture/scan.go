@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/host"
+	"github.com/postureproject/posture/host/scan"
+)
+
+// scansAtOnce is how many people the command line scans side by side.
+const scansAtOnce = 8
+
+func newScan(env *environment) *cobra.Command {
+	var (
+		asJSON, asYAML bool
+		sources        []string
+	)
+	cmd := &cobra.Command{
+		Use:   "scan EMAIL...",
+		Short: "Show people's devices, how they are rated, and what to do",
+		Long: `Ask every source about one or more people and show their devices with ratings,
+what to do, and which sources failed.
+
+Exit status: 0 all sources answered, 1 usage or configuration, 2 some source
+failed, 3 all failed.`,
+		Example: "  posture scan ada@example.com\n  posture scan --json --source jamf --source google ada@example.com",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, emails []string) error {
+			for _, email := range emails {
+				if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email {
+					return fault.InvalidField("EMAIL", email, "is not an e-mail address", "write an address such as ada@example.com")
+				}
+			}
+			answers, err := env.scan(cmd.Context(), emails, sources)
+			if err != nil {
+				return err
+			}
+			switch {
+			case asJSON:
+				err = env.writeJSON(answers)
+			case asYAML:
+				err = env.writeYAML(answers)
+			default:
+				err = env.report(answers)
+			}
+			if err != nil {
+				return err
+			}
+			return statusOf(answers)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array with an object for each person")
+	cmd.Flags().BoolVar(&asYAML, "yaml", false, "print the same as YAML")
+	cmd.Flags().StringArrayVar(&sources, "source", nil, "ask only the source `NAME` (may be repeated)")
+	cmd.MarkFlagsMutuallyExclusive("json", "yaml")
+	return cmd
+}
+
+// scan asks about everybody and gives the answers in the order of the addresses.
+func (e *environment) scan(ctx context.Context, emails, sources []string) ([]scan.Posture, error) {
+	file, load, err := e.loadOnce()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range sources {
+		if !slices.Contains(file.Plugins(), name) {
+			return nil, fault.InvalidField("--source", name, "is not configured", "configured are "+strings.Join(file.Plugins(), ", "))
+		}
+	}
+	options := e.options(load, e.logger())
+	if len(sources) > 0 {
+		// External transforms still belong to the pipeline.
+		s := file.Settings()
+		options.Only = slices.Concat(sources, s.DeviceTransforms, s.EventTransforms)
+	}
+	progress := e.newProgress()
+	defer progress.done()
+	progress.say("starting plugins")
+	h, err := host.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	pipeline := h.Pipeline()
+	answers := make([]scan.Posture, len(emails))
+	var (
+		group sync.WaitGroup
+		slots = make(chan struct{}, scansAtOnce)
+	)
+	progress.people(len(emails))
+	for i, email := range emails {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			answers[i] = pipeline.Scan(ctx, scan.Request{Email: email, Only: sources, Progress: progress.source})
+			progress.person()
+		})
+	}
+	group.Wait()
+	return answers, ctx.Err()
+}
+
+// statusOf gives the exit status that the answers deserve.
+func statusOf(answers []scan.Posture) error {
+	ok, failed := 0, 0
+	for _, a := range answers {
+		for _, o := range a.Sources {
+			if o.OK {
+				ok++
+			} else {
+				failed++
+			}
+		}
+	}
+	switch {
+	case failed == 0:
+		return nil
+	case ok == 0:
+		return exitStatus(exitAllFailed)
+	default:
+		return exitStatus(exitSomeFailed)
+	}
+}
+
+func (e *environment) writeJSON(v any) error {
+	enc := json.NewEncoder(e.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// writeYAML goes through JSON, so that both have the same names.
+func (e *environment) writeYAML(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(text, &node); err != nil {
+		return fmt.Errorf("convert to YAML: %w", err)
+	}
+	blockStyle(&node)
+	enc := yaml.NewEncoder(e.stdout)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+// blockStyle drops the braces and quotes that come from JSON, where YAML needs
+// none.
+func blockStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		blockStyle(child)
+	}
+}

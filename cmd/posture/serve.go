@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postureproject/posture/config"
+	"github.com/postureproject/posture/host"
+)
+
+func newServe(env *environment) *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: the HTTP API, probes and metrics",
+		Long: `Run the daemon. SIGHUP reads the configuration again and restarts only the
+plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if listen != "" {
+				env.environ = append(env.environ, "POSTURE_LISTEN="+listen)
+			}
+			ctx := cmd.Context()
+			file, load, err := env.loadOnce()
+			if err != nil {
+				return err
+			}
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			started := time.Now()
+			logger := daemonLogger(env, file.Settings())
+			h, err := host.Open(ctx, env.options(load, logger))
+			if err != nil {
+				return err
+			}
+			defer h.Close()
+			listener, err := h.Listen(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = listener.Close() }()
+			logger.Info("ready", "version", version, "address", "http://"+listener.Addr().String(), "config", file.Name(),
+				"plugins", len(h.Status()), "took", time.Since(started).Round(time.Millisecond))
+			if err := notifySystemd(env.getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
+				logger.Warn("cannot notify systemd", "error", err.Error())
+			}
+			reload := make(chan struct{}, 1)
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for {
+					select {
+					case <-hangup:
+						select {
+						case reload <- struct{}{}:
+						default: // one is waiting already
+						}
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+			err = h.Serve(ctx, listener, version, reload)
+			if ctx.Err() != nil {
+				<-stopped
+			}
+			if err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
+			logger.Info("stopped")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "listen on `HOST:PORT` instead of the configured address")
+	return cmd
+}
+
+func daemonLogger(env *environment, s config.Settings) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if env.verbose {
+		options.Level = slog.LevelDebug
+	}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(env.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(env.stderr, options))
+}

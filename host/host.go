@@ -1,0 +1,193 @@
+// Package host puts Posture together: it reads the configuration, runs the
+// plugins, builds the pipeline from both, and reloads all of it while it runs.
+// It composes and decides nothing: the rules are in the packages it joins.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postureproject/posture/config"
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/host/scan"
+	"github.com/postureproject/posture/host/supervise"
+)
+
+// Options say what to run. Load, Logger and Executable are required.
+type Options struct {
+	// Load reads the configuration; it is called again for each reload.
+	Load func() (*config.File, error)
+	// Logger takes everything that the host and its plugins have to say.
+	Logger *slog.Logger
+	// Executable serves the built-in plugins when called as "plugin serve NAME".
+	Executable string
+	// Builtin names the built-in plugins.
+	Builtin []string
+	// Only limits the plugins to these; empty means all that are configured.
+	Only []string
+	// Now is the clock that ages are measured by; time.Now when nil.
+	Now func() time.Time
+	// Limits bound what plugins may cost; zero fields take defaults.
+	Limits supervise.Limits
+}
+
+// Host is a running Posture without its web server; see [Host.Serve].
+type Host struct {
+	o       Options
+	sup     *supervise.Supervisor
+	metrics *metrics
+	active  atomic.Pointer[generation]
+
+	reload sync.Mutex // one at a time
+}
+
+// generation is everything that one configuration decides.
+type generation struct {
+	file     *config.File
+	settings config.Settings
+	pipeline *scan.Pipeline
+	loadedAt time.Time
+}
+
+// Open reads the configuration, starts the plugins and builds the pipeline. An
+// error of kind Invalid means that the configuration is at fault: then it is, or
+// wraps, [config.Problems]. A plugin that does not start is no error; it shows
+// among the outcomes of every scan.
+func Open(ctx context.Context, o Options) (*Host, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	file, err := o.Load()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{o: o, metrics: newMetrics()}
+	h.sup = supervise.New(supervise.Options{
+		Logger: o.Logger, StateDir: file.Settings().StateDir, Observer: h.metrics, Limits: o.Limits,
+	})
+	h.metrics.watch(h.sup)
+	if _, err := h.apply(ctx, file); err != nil {
+		h.sup.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// Reload reads the configuration again and makes it so: only plugins whose
+// configuration changed are started anew. When anything is wrong, everything
+// stays as it was and the error says why. Where to listen and where state is
+// kept take effect at the next start.
+func (h *Host) Reload(ctx context.Context) error {
+	h.reload.Lock()
+	defer h.reload.Unlock()
+	changed, err := h.tryReload(ctx)
+	h.metrics.reloaded(err)
+	if err != nil {
+		h.o.Logger.ErrorContext(ctx, "reload failed; the old configuration stays in force", "error", err.Error())
+		return err
+	}
+	h.o.Logger.InfoContext(ctx, "configuration reloaded", "changed_plugins", changed)
+	return nil
+}
+
+func (h *Host) tryReload(ctx context.Context) (changed []string, err error) {
+	before := h.active.Load().settings
+	file, err := h.o.Load()
+	if err != nil {
+		return nil, err
+	}
+	if changed, err = h.apply(ctx, file); err != nil {
+		return nil, err
+	}
+	if after := file.Settings(); before.Listen != after.Listen || before.StateDir != after.StateDir {
+		h.o.Logger.WarnContext(ctx, "listen and state_dir take effect at the next start")
+	}
+	return changed, nil
+}
+
+// apply makes a configuration the one in force. All that can fail comes first.
+func (h *Host) apply(ctx context.Context, file *config.File) (changed []string, err error) {
+	b := builder{o: h.o, file: file, settings: file.Settings()}
+	stages, err := b.localStages()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := b.policy()
+	if err != nil {
+		return nil, err
+	}
+	items, err := b.items()
+	if err != nil {
+		return nil, err
+	}
+	if changed, err = h.sup.Apply(ctx, items); err != nil {
+		return nil, b.explain(err)
+	}
+	for _, w := range file.Warnings() {
+		h.o.Logger.WarnContext(ctx, "configuration", "warning", w.String())
+	}
+	h.active.Store(&generation{
+		file: file, settings: b.settings, loadedAt: h.o.Now(),
+		pipeline: b.pipeline(h.sup, stages, policy),
+	})
+	return changed, nil
+}
+
+// Settings gives the top level of the configuration in force.
+func (h *Host) Settings() config.Settings { return h.active.Load().settings }
+
+// Pipeline gives the pipeline in force. A plugin that starts late joins it, so
+// ask anew for every scan.
+func (h *Host) Pipeline() *scan.Pipeline {
+	g := h.active.Load()
+	if !slices.ContainsFunc(g.pipeline.Sources, func(s scan.Source) bool { return s.Down != nil }) {
+		return g.pipeline
+	}
+	refreshed := *g.pipeline
+	refreshed.Sources = sourcesOf(h.sup, g.settings)
+	return &refreshed
+}
+
+// Status tells how every plugin is.
+func (h *Host) Status() []supervise.Status {
+	plugins := h.sup.Plugins()
+	out := make([]supervise.Status, len(plugins))
+	for i, p := range plugins {
+		out[i] = p.Status()
+	}
+	return out
+}
+
+// Close ends all plugins and returns when no process is left.
+func (h *Host) Close() { h.sup.Close() }
+
+// Ready tells whether the host can answer: nil, or why not. One plugin that
+// answers is enough; without any there is nothing to answer with.
+func (h *Host) Ready() error {
+	statuses := h.Status()
+	for _, s := range statuses {
+		if s.State == "ready" {
+			return nil
+		}
+	}
+	if len(statuses) == 0 {
+		return fault.New(fault.Unavailable, "no plugin is configured")
+	}
+	var errs []error
+	for _, s := range statuses {
+		errs = append(errs, fmt.Errorf("%s is %s: %s", s.Name, s.State, s.LastError))
+	}
+	return errors.Join(errs...)
+}
+
+// Warnings gives what is allowed and unwise in the configuration in force.
+func (h *Host) Warnings() []config.Problem { return h.active.Load().file.Warnings() }
+
+// ConfigName names the configuration file in force.
+func (h *Host) ConfigName() string { return h.active.Load().file.Name() }

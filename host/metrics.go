@@ -1,0 +1,114 @@
+package host
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/host/supervise"
+)
+
+// metrics are the host's figures for Prometheus. They implement
+// [supervise.Observer].
+type metrics struct {
+	registry *prometheus.Registry
+	calls    *prometheus.CounterVec
+	errors   *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	restarts *prometheus.CounterVec
+	breaker  *prometheus.GaugeVec
+	reloadOK prometheus.Gauge
+	reloadAt prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posture_source_calls_total", Help: "Calls on a plugin, by operation.",
+		}, []string{"plugin", "operation"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posture_source_errors_total", Help: "Failed calls on a plugin, by kind of failure.",
+		}, []string{"plugin", "kind"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "posture_source_call_seconds", Help: "How long calls on a plugin took.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"plugin", "operation"}),
+		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "posture_plugin_restarts_total", Help: "How often a plugin was started again after it had ended by itself.",
+		}, []string{"plugin"}),
+		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "posture_source_breaker_state", Help: "1 for the state that a plugin's circuit breaker is in, 0 for the others.",
+		}, []string{"plugin", "state"}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "posture_config_last_reload_successful", Help: "Whether the last reload of the configuration succeeded.",
+		}),
+		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "posture_config_last_reload_success_timestamp_seconds", Help: "When the configuration was last loaded with success.",
+		}),
+	}
+	m.registry.MustRegister(m.calls, m.errors, m.latency, m.restarts, m.breaker, m.reloadOK, m.reloadAt,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	m.reloaded(nil)
+	return m
+}
+
+// watch adds what is read off the supervisor when the metrics are asked for.
+func (m *metrics) watch(sup *supervise.Supervisor) {
+	m.registry.MustRegister(&stateCollector{sup: sup, desc: prometheus.NewDesc(
+		"posture_plugin_up", "Whether the plugin's process is running.", []string{"plugin", "version"}, nil,
+	)})
+}
+
+// CallDone implements [supervise.Observer].
+func (m *metrics) CallDone(plugin, operation string, took time.Duration, err error) {
+	m.calls.WithLabelValues(plugin, operation).Inc()
+	m.latency.WithLabelValues(plugin, operation).Observe(took.Seconds())
+	if err != nil {
+		m.errors.WithLabelValues(plugin, fault.KindOf(err).String()).Inc()
+	}
+}
+
+// Restarted implements [supervise.Observer].
+func (m *metrics) Restarted(plugin string) { m.restarts.WithLabelValues(plugin).Inc() }
+
+// BreakerChanged implements [supervise.Observer].
+func (m *metrics) BreakerChanged(plugin, state string) {
+	m.restarts.WithLabelValues(plugin) // so that the series starts at zero
+	for _, s := range []string{"closed", "half-open", "open"} {
+		value := 0.0
+		if s == state {
+			value = 1
+		}
+		m.breaker.WithLabelValues(plugin, s).Set(value)
+	}
+}
+
+func (m *metrics) reloaded(err error) {
+	if err != nil {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadAt.SetToCurrentTime()
+}
+
+type stateCollector struct {
+	sup  *supervise.Supervisor
+	desc *prometheus.Desc
+}
+
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, p := range c.sup.Plugins() {
+		s := p.Status()
+		up := 0.0
+		if s.State == "ready" {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, up, s.Name, s.Description.Version)
+	}
+}

@@ -1,0 +1,159 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/practices"
+)
+
+// posture makes the answer of what was gathered.
+func (g *gathering) posture(ctx context.Context) Posture {
+	devices := append(slices.Clip(g.owned), g.transform(ctx, slices.Concat(g.devices...))...)
+	events := g.transformEvents(ctx, slices.Concat(g.events...))
+	g.tellStages()
+	g.pipeline.sortOutcomes(g.outcomes)
+	return Posture{
+		Email:         g.request.Email,
+		Devices:       orEmpty(g.pipeline.judge(devices, g.practiceGaps(), true)),
+		Events:        orEmpty(events),
+		Accounts:      orEmpty(slices.Concat(g.accounts...)),
+		Notifications: orEmpty(slices.Concat(g.notifications...)),
+		Sources:       orEmpty(g.outcomes),
+		GeneratedAt:   g.pipeline.now().UTC(),
+	}
+}
+
+// orEmpty makes an absent list an empty one, which JSON shows as [].
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// judge evaluates records, merges them when asked to, and rates and sorts what
+// comes of it.
+func (p *Pipeline) judge(devices []device.Device, gaps []practices.Gap, merge bool) []device.Device {
+	for i := range devices {
+		p.Policy.Evaluate(&devices[i], gaps)
+	}
+	if merge {
+		devices = device.Merge(devices, p.Merge)
+	}
+	now := p.now()
+	for i := range devices {
+		p.Policy.Rate(&devices[i], now)
+	}
+	practices.Sort(devices)
+	return devices
+}
+
+// practiceGaps tells the policy what failed sources would have reported.
+func (g *gathering) practiceGaps() []practices.Gap {
+	gaps := make([]practices.Gap, 0, len(g.gaps))
+	for _, failed := range g.gaps {
+		gaps = append(gaps, gapOf(failed.source, failed.err))
+	}
+	slices.SortFunc(gaps, func(a, b practices.Gap) int { return cmp.Compare(a.Source, b.Source) })
+	return gaps
+}
+
+func gapOf(s Source, err error) practices.Gap {
+	return practices.Gap{
+		Source: s.Name, Practices: s.Practices, Software: s.Software, Platforms: s.Platforms,
+		Reason: s.Name + " could not be asked: " + err.Error(),
+	}
+}
+
+// transform passes devices through the stages. A stage that fails is skipped and
+// reported: showing a device too many is better than losing one.
+func (g *gathering) transform(ctx context.Context, devices []device.Device) []device.Device {
+	for _, stage := range g.pipeline.DeviceStages {
+		if len(devices) == 0 {
+			break
+		}
+		started := time.Now()
+		out, err := stage.Apply.TransformDevices(ctx, devices)
+		if err == nil {
+			devices = out
+		}
+		if stage.External || err != nil {
+			g.noteStage(outcomeOf(stage.Name, NamespaceDeviceStages, len(devices), time.Since(started), err))
+		}
+	}
+	return devices
+}
+
+// transformEvents does the same for events, and gives them newest first.
+func (g *gathering) transformEvents(ctx context.Context, events []device.Event) []device.Event {
+	for _, stage := range g.pipeline.EventStages {
+		if len(events) == 0 {
+			break
+		}
+		started := time.Now()
+		out, err := stage.Apply.TransformEvents(ctx, events)
+		if err == nil {
+			events = out
+		}
+		if stage.External || err != nil {
+			g.noteStage(outcomeOf(stage.Name, NamespaceEventStages, len(events), time.Since(started), err))
+		}
+	}
+	slices.SortStableFunc(events, func(a, b device.Event) int {
+		return cmp.Or(b.Timestamp.Compare(a.Timestamp), strings.Compare(a.Source, b.Source))
+	})
+	return events
+}
+
+// noteStage notes how a stage fared. Device stages run twice in a scan, which
+// makes one outcome: of both runs together, failed if one of them did.
+func (g *gathering) noteStage(o Outcome) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, have := range g.stages {
+		if have.Plugin != o.Plugin || have.Namespace != o.Namespace {
+			continue
+		}
+		o.DurationMS += have.DurationMS
+		o.Count += have.Count
+		if !have.OK {
+			have.DurationMS, have.Count = o.DurationMS, o.Count
+			o = have
+		}
+		g.stages[i] = o
+		return
+	}
+	g.stages = append(g.stages, o)
+}
+
+// tellStages puts the stages' outcomes beside the sources'.
+func (g *gathering) tellStages() {
+	for _, o := range g.stages {
+		g.report(o)
+	}
+}
+
+// sortOutcomes puts outcomes into the order of the configuration, whoever
+// finished first: the sources, the device stages, the event stages.
+func (p *Pipeline) sortOutcomes(outcomes []Outcome) {
+	rank := make(map[[2]string]int)
+	for i, stage := range p.DeviceStages {
+		rank[[2]string{NamespaceDeviceStages, stage.Name}] = len(p.Sources) + i
+	}
+	for i, stage := range p.EventStages {
+		rank[[2]string{NamespaceEventStages, stage.Name}] = len(p.Sources) + len(p.DeviceStages) + i
+	}
+	for i, s := range p.Sources {
+		for _, namespace := range []string{NamespaceOwnership, NamespaceDevices, NamespaceEvents, NamespaceAccounts, NamespaceNotifications, NamespaceSources} {
+			rank[[2]string{namespace, s.Name}] = i
+		}
+	}
+	slices.SortStableFunc(outcomes, func(a, b Outcome) int {
+		return cmp.Or(cmp.Compare(rank[[2]string{a.Namespace, a.Plugin}], rank[[2]string{b.Namespace, b.Plugin}]), cmp.Compare(a.Namespace, b.Namespace))
+	})
+}

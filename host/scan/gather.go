@@ -1,0 +1,291 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
+)
+
+// gathering collects what the sources say about one person.
+type gathering struct {
+	pipeline *Pipeline
+	request  Request
+	group    sync.WaitGroup
+
+	mu            sync.Mutex
+	owners        [][]device.Device // by ownership source
+	owned         []device.Device   // of them all, already transformed
+	devices       [][]device.Device
+	events        [][]device.Event
+	accounts      [][]device.Account
+	notifications [][]device.Notification
+	outcomes      []Outcome
+	stages        []Outcome // of transforms, told when all have run
+	gaps          []gap
+
+	telling sync.Mutex // one call of Progress at a time
+}
+
+// gap is a failed source of devices.
+type gap struct {
+	source Source
+	err    error
+}
+
+// run starts every look-up by address at once; the look-ups by serial and MAC
+// start when all ownership sources have spoken. It returns when all have ended.
+func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
+	n := len(sources)
+	g.owners = make([][]device.Device, n)
+	g.devices, g.events = make([][]device.Device, n), make([][]device.Event, n)
+	g.accounts, g.notifications = make([][]device.Account, n), make([][]device.Notification, n)
+	var owners sync.WaitGroup
+	owned := make(chan struct{})
+	for i, s := range sources {
+		if s.Down != nil {
+			g.report(outcomeOf(s.Name, NamespaceSources, 0, 0, s.Down))
+			continue
+		}
+		if parts.Devices && s.Ownership && s.ByEmail {
+			owners.Add(1)
+			g.group.Go(func() {
+				defer owners.Done()
+				g.owners[i] = g.askOwner(ctx, s)
+			})
+		}
+		if parts.Devices && !s.Ownership && (s.ByEmail || s.BySerial || s.ByMAC) {
+			g.group.Go(func() { g.devices[i] = g.askDevices(ctx, s, owned) })
+		}
+		g.askRest(ctx, i, s, parts)
+	}
+	g.group.Go(func() {
+		owners.Wait()
+		g.transformOwned(ctx)
+		close(owned)
+	})
+	g.group.Wait()
+}
+
+// askRest starts the look-ups that no other depends on.
+func (g *gathering) askRest(ctx context.Context, i int, s Source, parts Parts) {
+	email := g.request.Email
+	if parts.Events && s.Events {
+		g.group.Go(func() { g.events[i] = ask(ctx, g, s, NamespaceEvents, email, s.Ask.EventsByEmail) })
+	}
+	if parts.Accounts && s.Accounts {
+		g.group.Go(func() { g.accounts[i] = ask(ctx, g, s, NamespaceAccounts, email, s.Ask.AccountsByEmail) })
+	}
+	if parts.Notifications && s.Notifications {
+		g.group.Go(func() {
+			g.notifications[i] = ask(ctx, g, s, NamespaceNotifications, email, s.Ask.NotificationsByEmail)
+		})
+	}
+}
+
+func ask[T any](ctx context.Context, g *gathering, s Source, namespace, email string, lookUp func(context.Context, string) ([]T, error)) []T {
+	started := time.Now()
+	records, err := lookUp(ctx, email)
+	g.report(outcomeOf(s.Name, namespace, len(records), time.Since(started), err))
+	return records
+}
+
+// report notes how a source fared.
+func (g *gathering) report(o Outcome) {
+	g.mu.Lock()
+	g.outcomes = append(g.outcomes, o)
+	g.mu.Unlock()
+	if g.request.Progress != nil {
+		g.telling.Lock()
+		defer g.telling.Unlock()
+		g.request.Progress(o)
+	}
+}
+
+// missing notes that a source of devices failed, in whole or in part.
+func (g *gathering) missing(s Source, err error) {
+	if err == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gaps = append(g.gaps, gap{s, err})
+}
+
+func (g *gathering) askOwner(ctx context.Context, s Source) []device.Device {
+	started := time.Now()
+	devices, err := s.Ask.DevicesByEmail(ctx, g.request.Email)
+	g.missing(s, err)
+	g.report(outcomeOf(s.Name, NamespaceOwnership, len(devices), time.Since(started), err))
+	return devices
+}
+
+// transformOwned passes what belongs to the person through the device stages:
+// what these drop is not looked up elsewhere.
+func (g *gathering) transformOwned(ctx context.Context) {
+	g.owned = g.transform(ctx, slices.Concat(g.owners...))
+}
+
+// askDevices asks one source by address and, when it is known what belongs to
+// the person, by serial and MAC for what it has not delivered yet.
+func (g *gathering) askDevices(ctx context.Context, s Source, owned <-chan struct{}) []device.Device {
+	var (
+		in   = newInHand(g.pipeline)
+		errs []error
+		busy time.Duration
+	)
+	if s.ByEmail {
+		started := time.Now()
+		devices, err := s.Ask.DevicesByEmail(ctx, g.request.Email)
+		busy = time.Since(started)
+		in.add(devices)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if s.BySerial || s.ByMAC {
+		<-owned
+		started := time.Now()
+		errs = append(errs, g.lookUpOwned(ctx, s, in)...)
+		busy += time.Since(started)
+	}
+	err := joined(errs)
+	g.missing(s, err)
+	g.report(outcomeOf(s.Name, NamespaceDevices, len(in.devices), busy, err))
+	return in.devices
+}
+
+// joined makes one failure of several of one source: the first, and how many.
+func joined(errs []error) error {
+	if len(errs) < 2 {
+		return first(errs)
+	}
+	return &fault.Error{
+		Kind: fault.KindOf(errs[0]), Remedy: fault.RemedyOf(errs[0]), RetryAfter: fault.RetryAfterOf(errs[0]),
+		Message: fmt.Sprintf("%d look-ups failed, the first", len(errs)), Err: errs[0],
+	}
+}
+
+func first(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return errs[0]
+}
+
+// lookUpOwned looks up the owned devices in one source, unless that source's
+// record of them is in hand already: all serials at once, then all MACs that no
+// record has shown yet. So what is asked does not hang on who answers first.
+func (g *gathering) lookUpOwned(ctx context.Context, s Source, in *inHand) []error {
+	var serials []string
+	var macs []device.MAC
+	for _, d := range g.owned {
+		serial, usable := g.pipeline.lookUpKeys(d)
+		if serial != "" {
+			serials = append(serials, serial)
+		}
+		macs = append(macs, usable...)
+	}
+	var errs []error
+	if s.BySerial {
+		errs = lookUpAll(ctx, in, "serial", serials, s.Ask.DevicesBySerial)
+	}
+	if s.ByMAC {
+		errs = append(errs, lookUpAll(ctx, in, "mac", macs, s.Ask.DevicesByMAC)...)
+	}
+	return errs
+}
+
+// lookUpAll looks up every value that is new, at once, and gives the failures in
+// the order of the values.
+func lookUpAll[K ~string](ctx context.Context, in *inHand, kind string, values []K, lookUp func(context.Context, K) ([]device.Device, error)) []error {
+	var fresh []K
+	for _, v := range values {
+		if in.claim(kind, string(v)) {
+			fresh = append(fresh, v)
+		}
+	}
+	var (
+		group   sync.WaitGroup
+		devices = make([][]device.Device, len(fresh))
+		errs    = make([]error, len(fresh))
+	)
+	for i, v := range fresh {
+		group.Go(func() { devices[i], errs[i] = lookUp(ctx, v) })
+	}
+	group.Wait()
+	in.add(slices.Concat(devices...))
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// lookUpKeys gives what a device can be looked up by. What the configuration
+// calls a placeholder identifies nothing.
+func (p *Pipeline) lookUpKeys(d device.Device) (serial string, macs []device.MAC) {
+	for _, candidate := range []string{d.Identifiers.Serial, d.Serial} {
+		if candidate = strings.TrimSpace(candidate); !device.IsPlaceholder(candidate) && !p.isPlaceholder(candidate) {
+			serial = candidate
+			break
+		}
+	}
+	for _, m := range d.Identifiers.MACAddresses {
+		if m.Usable() && !p.isPlaceholder(string(m)) {
+			macs = append(macs, m)
+		}
+	}
+	return serial, macs
+}
+
+func (p *Pipeline) isPlaceholder(value string) bool {
+	return slices.ContainsFunc(p.Merge.Placeholders, func(placeholder string) bool {
+		if m, err := device.ParseMAC(placeholder); err == nil && string(m) == value {
+			return true
+		}
+		return strings.EqualFold(strings.TrimSpace(placeholder), value)
+	})
+}
+
+// inHand is what one source has delivered, and by what it has been asked.
+type inHand struct {
+	pipeline *Pipeline
+	devices  []device.Device
+	keys     map[string]bool
+}
+
+func newInHand(p *Pipeline) *inHand { return &inHand{pipeline: p, keys: map[string]bool{}} }
+
+func inHandKey(kind, value string) string {
+	return kind + " " + strings.ToUpper(strings.TrimSpace(value))
+}
+
+// claim reports whether a key is new, and takes it: nobody need ask again.
+func (h *inHand) claim(kind, value string) bool {
+	key := inHandKey(kind, value)
+	if h.keys[key] {
+		return false
+	}
+	h.keys[key] = true
+	return true
+}
+
+// add takes records in, each once: a source may give one record for several keys.
+func (h *inHand) add(devices []device.Device) {
+	for _, d := range devices {
+		if slices.ContainsFunc(h.devices, func(have device.Device) bool { return reflect.DeepEqual(have, d) }) {
+			continue
+		}
+		serial, macs := h.pipeline.lookUpKeys(d)
+		if serial != "" {
+			h.keys[inHandKey("serial", serial)] = true
+		}
+		for _, m := range macs {
+			h.keys[inHandKey("mac", string(m))] = true
+		}
+		h.devices = append(h.devices, d)
+	}
+}

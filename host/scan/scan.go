@@ -1,0 +1,190 @@
+// Package scan is the pipeline: it asks the sources about one person, passes
+// what they say through transforms, practices and merging, and tells beside the
+// answer how each source fared. A source that fails is data, never an exception:
+// the others' answers stand, and what it would have reported reads "unknown".
+//
+// The package knows sources and stages only by what it asks of them.
+package scan
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/practices"
+)
+
+// LookUps is what the pipeline may ask of a source. Which of these a source
+// really offers is in its [Source]. Every method may return records beside an
+// error.
+type LookUps interface {
+	DevicesByEmail(ctx context.Context, email string) ([]device.Device, error)
+	DevicesBySerial(ctx context.Context, serial string) ([]device.Device, error)
+	DevicesByMAC(ctx context.Context, mac device.MAC) ([]device.Device, error)
+	EventsByEmail(ctx context.Context, email string) ([]device.Event, error)
+	AccountsByEmail(ctx context.Context, email string) ([]device.Account, error)
+	NotificationsByEmail(ctx context.Context, email string) ([]device.Notification, error)
+}
+
+// Source is one configured source and what it offers.
+type Source struct {
+	Name string
+	Ask  LookUps
+	// Down says why the source could never be started and so is not known to
+	// offer anything; nil when it could.
+	Down error
+
+	ByEmail, BySerial, ByMAC        bool
+	Events, Accounts, Notifications bool
+	// Ownership sources tell which serials and MACs belong to a person; these
+	// are then looked up in the others.
+	Ownership bool
+
+	// What its device records report, to tell what is missing when it fails.
+	Practices []string
+	Platforms []string
+	Software  bool
+}
+
+// DeviceStage changes or drops devices.
+type DeviceStage interface {
+	TransformDevices(ctx context.Context, devices []device.Device) ([]device.Device, error)
+}
+
+// EventStage changes or drops events.
+type EventStage interface {
+	TransformEvents(ctx context.Context, events []device.Event) ([]device.Event, error)
+}
+
+// Stage is a transform with its name in the configuration. External ones, which
+// may fail, are listed among the outcomes.
+type Stage[T any] struct {
+	Name     string
+	External bool
+	Apply    T
+}
+
+// Pipeline is everything that an answer depends on. It is immutable once made
+// and safe for concurrent use; a new configuration makes a new one. Policy is
+// required.
+type Pipeline struct {
+	Sources      []Source
+	DeviceStages []Stage[DeviceStage]
+	EventStages  []Stage[EventStage]
+	Policy       *practices.Policy
+	Merge        device.MergeOptions
+	// Timeout bounds one whole scan; zero means none beyond the sources' own.
+	Timeout time.Duration
+	// Now is the clock that ages are measured by; time.Now when nil.
+	Now func() time.Time
+}
+
+func (p *Pipeline) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+// limit bounds a context by the pipeline's time limit.
+func (p *Pipeline) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, p.Timeout)
+}
+
+// The namespaces of plugins, as the connectivity test and the outcomes name them.
+const (
+	NamespaceOwnership     = "sources.predevices"
+	NamespaceDevices       = "sources.devices"
+	NamespaceEvents        = "sources.events"
+	NamespaceAccounts      = "sources.accounts"
+	NamespaceNotifications = "sources.notifications"
+	NamespaceSources       = "sources" // of a source that never started
+	NamespaceDeviceStages  = "transforms.devices"
+	NamespaceEventStages   = "transforms.events"
+)
+
+// Posture is the answer about one person.
+type Posture struct {
+	Email         string                `json:"email"`
+	Devices       []device.Device       `json:"devices"`
+	Events        []device.Event        `json:"events"`
+	Accounts      []device.Account      `json:"accounts"`
+	Notifications []device.Notification `json:"notifications"`
+	Sources       []Outcome             `json:"sources"`
+	GeneratedAt   time.Time             `json:"generated_at"`
+}
+
+// Outcome tells how one source fared in one namespace.
+type Outcome struct {
+	Plugin     string  `json:"plugin"`
+	Namespace  string  `json:"namespace"`
+	OK         bool    `json:"ok"`
+	Error      *string `json:"error"` // null when OK
+	Kind       string  `json:"kind,omitempty"`
+	Remedy     string  `json:"remedy,omitempty"`
+	DurationMS int64   `json:"duration_ms"`
+	Count      int     `json:"count"` // records, also those that came beside an error
+
+	err error
+}
+
+// Err is the failure itself, nil when the source answered.
+func (o Outcome) Err() error { return o.err }
+
+func outcomeOf(plugin, namespace string, count int, took time.Duration, err error) Outcome {
+	o := Outcome{Plugin: plugin, Namespace: namespace, OK: err == nil, DurationMS: took.Milliseconds(), Count: count, err: err}
+	if err != nil {
+		text := err.Error()
+		o.Error, o.Kind, o.Remedy = &text, fault.KindOf(err).String(), fault.RemedyOf(err)
+	}
+	return o
+}
+
+// Parts says what of the answer is wanted; the zero value means everything.
+type Parts struct{ Devices, Events, Accounts, Notifications bool }
+
+func (p Parts) orAll() Parts {
+	if p == (Parts{}) {
+		return Parts{true, true, true, true}
+	}
+	return p
+}
+
+// Request says whom to scan and how.
+type Request struct {
+	Email string
+	Only  []string // names of sources; empty means all
+	Parts Parts
+	// Progress, when set, is called once per outcome as soon as it is known, one
+	// call at a time; it must not block.
+	Progress func(Outcome)
+}
+
+// chosen gives the sources that a request wants.
+func (p *Pipeline) chosen(only []string) []Source {
+	if len(only) == 0 {
+		return p.Sources
+	}
+	var out []Source
+	for _, s := range p.Sources {
+		if slices.Contains(only, s.Name) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Scan asks everybody about a person and gives the whole answer. It has no error
+// of its own: what failed is among the outcomes.
+func (p *Pipeline) Scan(ctx context.Context, r Request) Posture {
+	ctx, cancel := p.limit(ctx)
+	defer cancel()
+	g := &gathering{pipeline: p, request: r}
+	g.run(ctx, p.chosen(r.Only), r.Parts.orAll())
+	return g.posture(ctx)
+}

@@ -1,0 +1,184 @@
+// Command demo is the quick start: it runs a simulated company (every vendor
+// that Posture knows, on loopback) and the real daemon, configured against it,
+// and says what to try. It ends both when it is interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/postureproject/posture/internal/simulator/company"
+	"github.com/postureproject/posture/internal/simulator/fleet"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.posture, "posture", "bin/posture", "the posture `BINARY`")
+	flag.StringVar(&o.dir, "dir", ".demo", "`FOLDER` for the configuration and the state")
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:5000", "`HOST:PORT` for the daemon; another port is taken when it is in use")
+	flag.IntVar(&o.people, "people", 40, "how many `PEOPLE` the company has")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	posture, dir, listen string
+	people               int
+}
+
+func run(ctx context.Context, o options) error {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	// The last run's log-ins are another company's.
+	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
+		return err
+	}
+	c, err := company.Start(company.Options{Fleet: fleet.New(fleet.Options{People: o.people, Now: time.Now()}), Dir: dir})
+	if err != nil {
+		return fmt.Errorf("start the simulators: %w", err)
+	}
+	defer c.Close()
+	address, err := freeAddress(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	configFile, err := writeConfig(c, dir, address)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, o, c, configFile, address)
+}
+
+// freeAddress gives the wanted address, or one on a free port if it is taken.
+func freeAddress(ctx context.Context, wanted string) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", wanted)
+	if err != nil {
+		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return "", err
+		}
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+func writeConfig(c *company.Company, dir, address string) (string, error) {
+	c.Plugins["re_filter"] = map[string]any{"PATTERN_MAP": map[string]any{"model": "(Virtual Machine|VMware|amazon|HVM domU)"}}
+	c.Plugins["vpn_labeler"] = map[string]any{"VPN_CIDRS": []string{"192.0.2.0/24"}}
+	text, err := c.YAML(map[string]any{"listen": address, "state_dir": filepath.Join(dir, "state")})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "posture.yaml")
+	return path, os.WriteFile(path, text, 0o600)
+}
+
+// serve runs the daemon until the context or the daemon ends.
+func serve(ctx context.Context, o options, c *company.Company, configFile, address string) error {
+	daemon := exec.CommandContext(ctx, o.posture, "serve", "--config", configFile) //nolint:gosec // our own binary
+	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stderr
+	daemon.Cancel = func() error { return daemon.Process.Signal(syscall.SIGTERM) }
+	daemon.WaitDelay = 30 * time.Second
+	if err := daemon.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", o.posture, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- daemon.Wait() }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the daemon ended: %w", err)
+	case err := <-ready(ctx, "http://"+address+"/readyz"):
+		if err == nil {
+			tell(o, c, configFile, address)
+		}
+	}
+	err := <-ended
+	if ctx.Err() != nil {
+		return nil // we ended it
+	}
+	return errors.Join(errors.New("the daemon ended"), err)
+}
+
+// ready waits until the daemon answers.
+func ready(ctx context.Context, url string) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		for {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				done <- err
+				return
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					done <- nil
+					return
+				}
+			}
+			select {
+			case <-ctx.Done():
+				done <- ctx.Err()
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	return done
+}
+
+func tell(o options, c *company.Company, configFile, address string) {
+	if relative, err := filepath.Rel(workingDir(), configFile); err == nil {
+		configFile = relative
+	}
+	ada, grace := c.Fleet.Person(0).Email, c.Fleet.Person(2).Email
+	fmt.Printf(`
+Posture is running at http://%[1]s for a simulated company of %[2]d people.
+Seven sources answer: Google, Jamf, LANDESK, bitFit, Duo, Elasticsearch and a file.
+
+Try, in another terminal:
+
+  %[3]s scan --config %[4]s %[5]s
+  %[3]s scan --config %[4]s --json %[6]s
+  %[3]s connectivity --config %[4]s
+
+  http://%[1]s/api/v1/posture/%[5]s
+  http://%[1]s/api/v1/devices/merged/%[6]s
+  http://%[1]s/metrics
+
+Ctrl-C ends it.
+
+`, address, o.people, o.posture, configFile, ada, grace)
+}
+
+func workingDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return dir
+}

@@ -1,0 +1,170 @@
+package bitfit
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
+)
+
+// ListUsers gives every person with an address.
+func (s *Source) ListUsers(ctx context.Context, send func(device.User) error) error {
+	return s.eachUser(ctx, func(page []user) error {
+		for _, u := range page {
+			if u.Email.trimmed() == "" {
+				continue
+			}
+			if err := send(device.User{Email: u.Email.trimmed(), Name: u.fullName()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Source) eachUser(ctx context.Context, receive func([]user) error) error {
+	return eachPage(ctx, s.api, listing{path: "users", op: "list users"}, func(page []user) (bool, error) {
+		return true, receive(page)
+	})
+}
+
+// ListDevices gives every asset. It reads bitFit's list of assets, which names
+// each one's owner; an entry that has no fields is read by its own. Where there
+// is no such list, or it does not name owners, it goes through the people and
+// gives what each of them has.
+//
+// An asset or a person that cannot be read costs only itself: the listing goes
+// on, and ends with an error that counts them.
+func (s *Source) ListDevices(ctx context.Context, send func(device.Device) error) error {
+	var people []user
+	emails := map[text]string{}
+	err := s.eachUser(ctx, func(page []user) error {
+		for _, u := range page {
+			if u.ID != "" && u.Email.trimmed() != "" {
+				emails[u.ID] = u.Email.trimmed()
+				people = append(people, u)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	complete, err := s.listAssets(ctx, emails, send)
+	if complete || err != nil {
+		return err
+	}
+	return s.walk(ctx, people, send)
+}
+
+// errNoOwners ends the reading of a list of assets that does not name owners.
+var errNoOwners = errors.New("the list does not name owners")
+
+// listAssets reads the list of assets. It is not complete, and has sent nothing,
+// when the list does not exist or names no owners.
+func (s *Source) listAssets(ctx context.Context, emails map[text]string, send func(device.Device) error) (complete bool, err error) {
+	var failed failures
+	first := true
+	l := listing{path: "assets", op: "list assets", absentIsEmpty: true}
+	sent := false
+	err = eachPage(ctx, s.api, l, func(page []asset) (bool, error) {
+		if first && !namesOwners(page) {
+			return false, errNoOwners
+		}
+		first = false
+		devices, fetchErr := s.complete(ctx, page, emails)
+		failed.add(fetchErr)
+		for i := range devices {
+			sent = true
+			if err := send(devices[i]); err != nil {
+				return false, err
+			}
+		}
+		return !failed.hopeless(), ctx.Err()
+	})
+	kind := fault.KindOf(err)
+	switch {
+	case errors.Is(err, errNoOwners), !sent && (kind == fault.BadResponse || kind == fault.Forbidden):
+		return false, nil
+	case err != nil:
+		return true, err
+	}
+	return true, failed.err("list assets", "")
+}
+
+// namesOwners reports whether any entry says who owns it, even if it is nobody.
+func namesOwners(page []asset) bool {
+	for i := range page {
+		if page[i].User.given || page[i].UserID.given {
+			return true
+		}
+	}
+	return false
+}
+
+// complete maps the entries of a page, reading those that lack their fields.
+func (s *Source) complete(ctx context.Context, page []asset, emails map[text]string) ([]device.Device, error) {
+	devices := make([]device.Device, 0, len(page))
+	var missing []owned
+	for i := range page {
+		email := ownerOf(&page[i], emails)
+		if page[i].Fields == nil {
+			missing = append(missing, owned{id: page[i].ID, email: email})
+			continue
+		}
+		devices = append(devices, mapAsset(&page[i], s.api.photoURL, email))
+	}
+	fetched, err := s.fetch(ctx, missing, "")
+	return append(devices, fetched...), err
+}
+
+// ownerOf gives the address of an asset's owner, or "".
+func ownerOf(a *asset, emails map[text]string) string {
+	for _, o := range [...]*owner{&a.User, &a.UserID} {
+		if email := emails[o.ID]; email != "" {
+			return email
+		}
+		if email := o.Email.trimmed(); email != "" {
+			return email
+		}
+	}
+	return ""
+}
+
+// walk gives what each person has, some people at a time.
+func (s *Source) walk(ctx context.Context, people []user, send func(device.Device) error) error {
+	var failed failures
+	for some := range slices.Chunk(people, s.concurrency) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		found := make([][]device.Device, len(some))
+		errs := make([]error, len(some))
+		var group errgroup.Group
+		for i, u := range some {
+			group.Go(func() error {
+				ids, err := s.assetsOf(ctx, []user{u})
+				devices, fetchErr := s.fetch(ctx, ids, u.Email.trimmed())
+				found[i], errs[i] = devices, errors.Join(err, fetchErr)
+				return nil
+			})
+		}
+		_ = group.Wait() // no function returns an error: each has its place in errs
+		for i, devices := range found {
+			failed.add(errs[i])
+			for j := range devices {
+				if err := send(devices[j]); err != nil {
+					return err
+				}
+			}
+		}
+		if failed.hopeless() {
+			break
+		}
+	}
+	return failed.err("list devices", "")
+}

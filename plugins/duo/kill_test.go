@@ -1,0 +1,156 @@
+package duo_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	sim "github.com/postureproject/posture/internal/simulator/duo"
+	"github.com/postureproject/posture/internal/simulator/fleet"
+	"github.com/postureproject/posture/plugins/duo"
+	"github.com/postureproject/posture/plugins/sdk"
+)
+
+// childKey is the environment variable that makes the test binary a process
+// that pulls until it is killed. Its value is the plugin's configuration; the
+// next one's is its folder.
+const (
+	childKey    = "POSTURE_DUO_TEST_CHILD"
+	childDirKey = "POSTURE_DUO_TEST_DIR"
+)
+
+// runChild pulls until the process is killed.
+func runChild(settings string) {
+	_, err := duo.PluginAt(time.Now, shortWait).Open(context.Background(), []byte(settings), sdk.Env{
+		Logger: slog.New(slog.DiscardHandler), Timeout: 10 * time.Second, Concurrency: 1, StateDir: os.Getenv(childDirKey),
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+// TestKilled kills a pulling process again and again, each time at another
+// place of the log, and then lets one read on: nothing is lost, nothing is there
+// twice, and what was read is not read again.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	f := fleet.New(fleet.Options{Now: time.Now()})
+	server := sim.New(f, sim.Options{IntegrationKey: integrationKey, SecretKey: secret, Days: 30})
+	pages := (server.Len() + duo.PageSize - 1) / duo.PageSize
+	var served, killAt atomic.Int64
+	reached := make(chan struct{}, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server.ServeHTTP(w, r)
+		if served.Add(1) == killAt.Load() {
+			// The page is on its way: the kill comes while it is read or stored.
+			reached <- struct{}{}
+		}
+	}))
+	t.Cleanup(web.Close)
+	dir := t.TempDir()
+	settings := map[string]any{
+		"DUO_INTEGRATION_KEY": integrationKey, "DUO_SECRET_KEY": secret, "DUO_API_HOSTNAME": web.URL, "DUO_FIRST_PULL": "4320h",
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const kills = 4
+	for kill := range kills {
+		killAt.Store(served.Load() + 2)
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // this very test
+		child.Env = append(os.Environ(), childKey+"="+string(text), childDirKey+"="+dir)
+		child.Stderr = t.Output()
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-reached:
+		case <-time.After(30 * time.Second):
+			t.Error("the process did not get as far as it should")
+		}
+		// Different moments after the page was served, down to none.
+		time.Sleep(time.Duration(kill) * 7 * time.Millisecond)
+		_ = child.Process.Kill()
+		if err := child.Wait(); err == nil {
+			t.Error("the process ended by itself")
+		}
+	}
+	b := &bench{t: t, fleet: f, dir: dir, settings: settings}
+	if got := len(b.stored()); got == 0 || got >= server.Len() {
+		t.Fatalf("%d of %d events were stored by the killed processes: the test tells nothing", got, server.Len())
+	}
+	instance, err := duo.PluginAt(time.Now, time.Hour).Open(t.Context(), text, sdk.Env{
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Timeout: 30 * time.Second, Concurrency: 1, StateDir: dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, ok := instance.(*duo.Source)
+	if !ok {
+		t.Fatalf("the instance is a %T", instance)
+	}
+	if _, err := source.TestConnectivity(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(b.logins(30), b.stored()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	// Each kill costs two pages at most: the one under way, and the one that was
+	// asked for meanwhile.
+	if got := int(served.Load()); got > pages+2*kills+1 {
+		t.Errorf("%d pages were asked for, of %d: what was stored was read again", got, pages)
+	}
+}
+
+// TestTwoProcesses has two instances read the same log into the same file, as
+// happens while a host is being replaced.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, benchOptions{sim: sim.Options{Days: 20}, settings: map[string]any{"DUO_FIRST_PULL": "4320h"}})
+	text, err := json.Marshal(b.settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := b.plugin.Open(t.Context(), text, sdk.Env{
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Timeout: 30 * time.Second, Concurrency: 1, StateDir: b.dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, ok := instance.(*duo.Source)
+	if !ok {
+		t.Fatalf("the instance is a %T", instance)
+	}
+	if _, err := source.TestConnectivity(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.pull()
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(b.logins(20), b.stored()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	b.clock.add(time.Hour)
+	b.server.Add(b.event("later", "ada", "ada@example.com", 10*time.Minute))
+	b.pull()
+	if b.stored()["later"] != 1 {
+		t.Error("the remaining instance does not read on")
+	}
+}

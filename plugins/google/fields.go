@@ -1,0 +1,157 @@
+package google
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// object is a JSON object whose fields are decoded one by one, so that a field
+// of the wrong type costs nothing but itself.
+type object map[string]json.RawMessage
+
+// decodeObject is false for what is not a JSON object.
+func decodeObject(raw json.RawMessage) (object, bool) {
+	var o object
+	if json.Unmarshal(raw, &o) != nil || o == nil {
+		return nil, false
+	}
+	return o, true
+}
+
+func isNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null"))
+}
+
+// textOf reads a text or a number, trimmed. Nothing and null are an empty text;
+// it is false for other types.
+func textOf(raw json.RawMessage) (string, bool) {
+	if isNull(raw) {
+		return "", true
+	}
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return strings.TrimSpace(s), true
+	}
+	var n json.Number
+	if json.Unmarshal(raw, &n) == nil {
+		return n.String(), true
+	}
+	return "", false
+}
+
+// truthOf reads a Boolean, also one as a text or as the number 0 or 1. Nothing,
+// null and a blank text are nil; it is false for all else.
+func truthOf(raw json.RawMessage) (*bool, bool) {
+	var b bool
+	if !isNull(raw) && json.Unmarshal(raw, &b) == nil {
+		return &b, true
+	}
+	s, ok := textOf(raw)
+	if !ok || s == "" {
+		return nil, ok
+	}
+	b, err := strconv.ParseBool(strings.ToLower(s))
+	if err != nil {
+		return nil, false
+	}
+	return &b, true
+}
+
+// listOf reads a list; a lone object is a list of one. Nothing and null are an
+// empty list; it is false for other types.
+func listOf(raw json.RawMessage) ([]json.RawMessage, bool) {
+	if isNull(raw) {
+		return nil, true
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil {
+		return list, true
+	}
+	if _, ok := decodeObject(raw); ok {
+		return []json.RawMessage{raw}, true
+	}
+	return nil, false
+}
+
+// textsOf reads the texts of a list, or a lone one, leaving out blank and odd
+// ones.
+func textsOf(raw json.RawMessage) []string {
+	list, ok := listOf(raw)
+	if !ok {
+		list = []json.RawMessage{raw}
+	}
+	var out []string
+	for _, entry := range list {
+		if s, _ := textOf(entry); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// record reads a device's fields and notes the odd ones.
+type record struct {
+	object
+	notes []string
+}
+
+func (r *record) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+// text gives a field's text, or "" when it is absent or blank.
+func (r *record) text(key string) string {
+	s, ok := textOf(r.object[key])
+	if !ok {
+		r.note("The field %s is left out: it is not a text.", key)
+	}
+	return s
+}
+
+// truth gives a field's Boolean, or nil when it is absent.
+func (r *record) truth(key string) *bool {
+	b, ok := truthOf(r.object[key])
+	if !ok {
+		r.note("The field %s is left out: it is neither true nor false.", key)
+	}
+	return b
+}
+
+// time gives a field's time, or zero when it is absent; Google writes the start
+// of 1970 for "never".
+func (r *record) time(key string) time.Time {
+	s := r.text(key)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		r.note("The field %s is left out: %q is not a time.", key, clip(s))
+		return time.Time{}
+	}
+	if t.Unix() == 0 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// maxWords bounds what is repeated of an answer in a message, in bytes.
+const maxWords = 300
+
+// clip makes foreign words fit for a message: one line, and not long.
+func clip(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= maxWords {
+		return s
+	}
+	cut := maxWords
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,31 @@
+# Shared by the scripts beside it: what a machine must have, installed where that
+# is allowed, and named where it is not. Source it; it sets nothing else.
+
+# need COMMAND DEBIAN-PACKAGE WHAT-FOR makes sure that a command is there. As root
+# on Debian it installs the package; otherwise it says what does not run, which is
+# a failure in CI.
+need() {
+	command -v "$1" >/dev/null 2>&1 && return 0
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		echo "installing $2"
+		# An update is needed once on a machine that never had one.
+		apt-get install -y -q "$2" >/dev/null 2>&1 ||
+			{ apt-get update -q >/dev/null 2>&1 && apt-get install -y -q "$2" >/dev/null 2>&1; }
+		command -v "$1" >/dev/null 2>&1 && return 0
+	fi
+	echo "MISSING: $1 (Debian package $2); did not run: $3" >&2
+	[ -z "${CI:-}" ] || exit 1
+	return 1
+}
+
+# tool MODULE@VERSION installs a Go program into .tools once per version.
+tool() {
+	local name stamp
+	name=$(basename "${1%@*}")
+	[[ $name =~ ^v[0-9]+$ ]] && name=$(basename "$(dirname "${1%@*}")")
+	stamp=.tools/.$name-${1##*@}
+	[ -e "$stamp" ] && [ -x ".tools/$name" ] && return 0
+	mkdir -p .tools
+	GOBIN=$PWD/.tools go install "$1" || return 1
+	touch "$stamp"
+}
