@@ -61,7 +61,7 @@ func fillTime(to *time.Time, from time.Time) {
 
 // isBlank reports whether s has nothing but white space.
 func isBlank(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch s[i] {
 		case ' ', '\t', '\n', '\r':
 		default:

@@ -59,7 +59,7 @@ func (i *Identifiers) single(k kind) *string {
 // normalize gives the form in which identifiers compare: without surrounding
 // space, upper case. It does not allocate when s has that form already.
 func normalize(s string) string {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= utf8.RuneSelf || (c >= 'a' && c <= 'z') {
 			return strings.ToUpper(strings.TrimSpace(s))
 		}
@@ -106,7 +106,7 @@ func isPlaceholder(s string) bool {
 // filler: zeros, question marks, X, or the F of erased memory.
 func isFiller(s string) bool {
 	var filler byte
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch c := s[i]; c {
 		case ' ', '.', '-', '_', ':', '/', ',', '(', ')', '{', '}':
 		case '0', 'X', 'F', '?', '*', '#':

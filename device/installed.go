@@ -129,7 +129,7 @@ func (s *nameSet) enter(name string) (number int, isNew bool) {
 // foldHash gives the same number for names that differ in case only.
 func foldHash(s string) uint32 {
 	h := uint64(len(s))
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			return foldHashUnicode(s)

@@ -14,7 +14,11 @@ type MAC string
 // hyphens or Cisco's dots, and gives the canonical form. Anything else is an
 // Invalid error that names the value.
 func ParseMAC(s string) (MAC, error) {
-	digits, ok := macDigits(strings.TrimSpace(s))
+	trimmed := strings.TrimSpace(s)
+	if m := MAC(trimmed); m.canonical() {
+		return m, nil
+	}
+	digits, ok := macDigits(trimmed)
 	if !ok {
 		return "", fault.InvalidField("mac", s, "not a MAC address",
 			"write 12 or 16 hexadecimal digits, such as 00:1B:63:84:45:E6")
@@ -76,7 +80,7 @@ func (m MAC) canonical() bool {
 	if len(m) != 17 && len(m) != 23 {
 		return false
 	}
-	for i := 0; i < len(m); i++ {
+	for i := range len(m) {
 		c := m[i]
 		switch {
 		case i%3 == 2:

@@ -30,14 +30,16 @@ const (
 	BadResponse                 // an answer came, but it makes no sense
 )
 
-var kindNames = [...]string{
-	"internal", "not_found", "invalid", "conflict", "unauthenticated", "forbidden",
-	"rate_limited", "unavailable", "timeout", "bad_response",
+func kindNames() [BadResponse + 1]string {
+	return [...]string{
+		"internal", "not_found", "invalid", "conflict", "unauthenticated", "forbidden",
+		"rate_limited", "unavailable", "timeout", "bad_response",
+	}
 }
 
 // Kinds lists every kind, for metrics and tables that must name them all.
 func Kinds() []Kind {
-	kinds := make([]Kind, len(kindNames))
+	kinds := make([]Kind, len(kindNames()))
 	for i := range kinds {
 		kinds[i] = Kind(i)
 	}
@@ -46,10 +48,11 @@ func Kinds() []Kind {
 
 // String gives the kind's stable name, fit for a metric label or a JSON field.
 func (k Kind) String() string {
-	if int(k) < len(kindNames) {
-		return kindNames[k]
+	names := kindNames()
+	if int(k) < len(names) {
+		return names[k]
 	}
-	return kindNames[Internal]
+	return names[Internal]
 }
 
 // Field is one malformed part of a request or a configuration.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -214,8 +215,11 @@ func (e *environment) reportPlugin(d pluginDetails) error {
 		Order    []string `json:"x-order"`
 		Required []string `json:"required"`
 	}
-	if len(d.Schema) > 0 && json.Unmarshal(d.Schema, &schema) == nil && len(schema.Order) > 0 {
+	if len(d.Schema) > 0 && json.Unmarshal(d.Schema, &schema) == nil && len(schema.Properties) > 0 {
 		_, _ = fmt.Fprintln(&b, "\nConfiguration:")
+		if len(schema.Order) == 0 { // a plugin in another language need not give it
+			schema.Order = slices.Sorted(maps.Keys(schema.Properties))
+		}
 		for _, key := range schema.Order {
 			p, marks := schema.Properties[key], []string{}
 			if slices.Contains(schema.Required, key) {

@@ -31,6 +31,7 @@ type document struct {
 
 type operation struct {
 	ID        string                     `json:"operationId"`
+	Summary   string                     `json:"summary"`
 	Action    auth.Action                `json:"x-posture-action"`
 	Security  *[]any                     `json:"security"`
 	Responses map[string]json.RawMessage `json:"responses"`

@@ -128,7 +128,7 @@ func (s silent) WriteHeader(int)             {}
 // done counts and logs one answer.
 func (f *frame) done(r *http.Request, recorder *statusRecorder, access *Access, id string, took time.Duration) {
 	route := r.Pattern
-	if route == "" {
+	if route == "" || r.Method == http.MethodConnect {
 		route = "none" // whatever strangers ask for must not make a metric each
 	}
 	status := recorder.status

@@ -66,7 +66,7 @@ func (g *gathering) practiceGaps() []practices.Gap {
 func gapOf(s Source, err error) practices.Gap {
 	return practices.Gap{
 		Source: s.Name, Practices: s.Practices, Software: s.Software, Platforms: s.Platforms,
-		Reason: s.Name + " could not be asked: " + err.Error(),
+		Reason: err.Error(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,7 +26,7 @@ type cluster struct {
 
 func newCluster(t *testing.T, o elastic.Options) cluster {
 	t.Helper()
-	f := fleet.New(fleet.Options{})
+	f := fleet.New(fleet.Options{Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)})
 	s := elastic.New(f, o)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)

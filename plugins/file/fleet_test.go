@@ -85,7 +85,7 @@ func TestConformance(t *testing.T) {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	f := fleet.New(fleet.Options{People: 3})
+	f := fleet.New(fleet.Options{People: 3, Now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)})
 	client := sdktest.Open(t, file.Plugin(), export(t, f))
 	var got struct {
 		Devices []device.Device `json:"devices"`

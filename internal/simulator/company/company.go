@@ -155,7 +155,7 @@ func (c *Company) startJamf(o Options) error {
 	}
 	c.stops = append(c.stops, stop)
 	c.Plugins["jamf"] = map[string]any{
-		"JAMF_API_USERNAME": "posture", "JAMF_API_PASSWORD": JamfPassword, "JAMF_API_HOSTADDR": url + "/JSSResource",
+		"JAMF_API_USERNAME": "posture", "JAMF_API_PASSWORD": JamfPassword, "JAMF_API_HOSTADDR": url,
 	}
 	return nil
 }
@@ -229,23 +229,41 @@ func (c *Company) startElastic() error {
 }
 
 // writeFiles writes what the file source reads: the Linux computers, which no
-// vendor of the company manages, as an administrator's own script would list
-// them.
+// vendor of the company manages, and who logged in to them, as an
+// administrator's own scripts would list them.
 func (c *Company) writeFiles(o Options) error {
-	path := filepath.Join(o.Dir, "linux.jsonl")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the caller's folder
+	devices, logins := filepath.Join(o.Dir, "linux.jsonl"), filepath.Join(o.Dir, "linux-logins.jsonl")
+	var computers, events []any
+	c.Fleet.All(func(d fleet.Device) bool {
+		computers = append(computers, linuxRecord(d))
+		for i, l := range c.Fleet.Logins(d.Owner, 3) {
+			if i%3 == 0 {
+				events = append(events, map[string]any{
+					"email": d.Owner.Email, "type": "ssh", "success": l.Success, "ip_address": l.IP,
+					"timestamp": l.At.Format(time.RFC3339), "details": map[string]string{"host": d.Name},
+				})
+			}
+		}
+		return true
+	}, fleet.Linux)
+	c.Plugins["file"] = map[string]any{"DEVICES_FILES": []string{devices}, "EVENTS_FILES": []string{logins}}
+	return errors.Join(writeLines(devices, computers), writeLines(logins, events))
+}
+
+func writeLines(path string, records []any) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	enc := json.NewEncoder(f)
-	c.Fleet.All(func(d fleet.Device) bool {
-		err = enc.Encode(linuxRecord(d))
-		return err == nil
-	}, fleet.Linux)
+	for _, r := range records {
+		if err = enc.Encode(r); err != nil {
+			break
+		}
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	c.Plugins["file"] = map[string]any{"DEVICES_FILES": []string{path}}
 	return nil
 }
 
