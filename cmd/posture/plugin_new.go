@@ -79,7 +79,7 @@ func (e *environment) reportScaffold(dir string, files []string, o scaffold.Opti
 	step("make install PLUGIN_DIR=FOLDER", "build it into your plugin_dir")
 	_, _ = fmt.Fprintf(&b, "\nThen put this into posture.yaml:\n\n")
 	_, _ = fmt.Fprintf(&b, "  plugin_dir: FOLDER\n  plugins:\n    %s:\n      %s_URL: https://…\n      %s_TOKEN: …\n\n", o.Name, strings.ToUpper(o.Name), strings.ToUpper(o.Name))
-	_, _ = fmt.Fprintf(&b, "and try it with: posture connectivity %s\n%s says more.\n", o.Name, filepath.Join(dir, "README.md"))
+	_, _ = fmt.Fprintf(&b, "and try it with: posture connectivity --plugins %s\n%s says more.\n", o.Name, filepath.Join(dir, "README.md"))
 	_, err := fmt.Fprint(e.stdout, b.String())
 	return err
 }

@@ -61,8 +61,8 @@ func TestScan_LookUps(t *testing.T) {
 			asked: []string{"mac " + string(macA), "mac " + string(macB), "serial S1"}, devices: []string{"S1"},
 		},
 		{
-			name:  "never by a placeholder or an unusable MAC",
-			owned: []device.Device{record("stock", ada, "To be filled by O.E.M.", "02:00:00:00:00:01"), record("stock", ada, "  "), record("stock", ada, "0000000")},
+			name:    "never by a placeholder or an unusable MAC",
+			owned:   []device.Device{record("stock", ada, "To be filled by O.E.M.", "02:00:00:00:00:01"), record("stock", ada, "  "), record("stock", ada, "0000000")},
 			devices: []string{"", "0000000", "To be filled by O.E.M."},
 		},
 		{

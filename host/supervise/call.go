@@ -48,7 +48,7 @@ func (p *Plugin) do(ctx context.Context, c call, f func(context.Context, *sdk.Cl
 		_, err = p.attempt(ctx, c, f)
 	}
 	p.o.Observer.CallDone(p.name, c.op, time.Since(started), err)
-	p.settle(ctx, proc, err, done)
+	p.settle(ctx, c, proc, err, done)
 	return err
 }
 
@@ -77,9 +77,9 @@ func (p *Plugin) admit(c call) (done func(error), err error) {
 		return func(error) {}, nil
 	}
 	p.mu.Lock()
-	breaker, last := p.breaker, p.last.err
+	breakers, last := p.breakers, p.last.err
 	p.mu.Unlock()
-	done, err = breaker.Allow()
+	done, err = breakers.of(c.op).Allow()
 	if err == nil {
 		return done, nil
 	}
@@ -106,12 +106,17 @@ func (p *Plugin) attempt(ctx context.Context, c call, f func(context.Context, *s
 		ctx, cancel = context.WithTimeout(ctx, proc.settings.Timeout+answerGrace)
 		defer cancel()
 	}
-	return proc, f(ctx, proc.client, proc.settings)
+	err = f(ctx, proc.client, proc.settings)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		// Not by the caller: the connection was closed when the process had gone.
+		err = &fault.Error{Kind: fault.Unavailable, Source: p.name, Op: c.op, Err: sdk.ErrConnectionLost, Remedy: "see the log for the plugin's last words"}
+	}
+	return proc, err
 }
 
 // settle tells the breaker, and ends a process that no longer answers at all.
-func (p *Plugin) settle(ctx context.Context, proc *process, err error, done func(error)) {
-	if err != nil && (ctx.Err() != nil || !countsAsFailure(err)) {
+func (p *Plugin) settle(ctx context.Context, c call, proc *process, err error, done func(error)) {
+	if err != nil && (givenUp(ctx) || !countsAsFailure(err)) {
 		done(nil) // the caller's doing, not the plugin's
 		return
 	}
@@ -122,11 +127,21 @@ func (p *Plugin) settle(ctx context.Context, proc *process, err error, done func
 	} else {
 		p.last.err, p.last.errAt = err, time.Now()
 	}
-	open := p.breaker.State() == gobreaker.StateOpen
+	breakers := p.breakers
 	p.mu.Unlock()
-	if open && proc != nil && errors.Is(err, sdk.ErrNoAnswer) {
+	if proc != nil && errors.Is(err, sdk.ErrNoAnswer) && breakers.open(c.op) {
 		proc.kill()
 	}
+}
+
+// givenUp reports whether the caller's time is over. The plugin's clock of the
+// same deadline may run a little ahead of ours.
+func givenUp(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < 20*time.Millisecond
 }
 
 // countsAsFailure tells trouble of the source from answers about the request.

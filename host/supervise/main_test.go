@@ -39,8 +39,8 @@ func fakeMain(mode string) {
 	case "mute":
 		time.Sleep(time.Hour)
 	case "chatter":
-		fmt.Println("hello, I am no plugin")
 		fmt.Fprintln(os.Stderr, "wrong program")
+		fmt.Println("hello, I am no plugin")
 	case "old":
 		plugin.Serve(&plugin.ServeConfig{
 			HandshakeConfig: sdk.Handshake(), GRPCServer: plugin.DefaultGRPCServer,

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/plugins/sdk"
@@ -32,7 +29,7 @@ type Plugin struct {
 	described bool
 	settings  Settings
 	slots     chan struct{}
-	breaker   *gobreaker.TwoStepCircuitBreaker[any]
+	breakers  *breakers
 	closed    bool
 
 	crashes   int       // in a row
@@ -72,7 +69,7 @@ type Status struct {
 func newPlugin(ctx context.Context, program Program, configure Configure, o Options) *Plugin {
 	p := &Plugin{name: program.Name, o: o, program: program, configure: configure}
 	p.ctx, p.cancel = context.WithCancel(ctx)
-	p.breaker = p.newBreaker()
+	p.breakers = newBreakers(p.name, o)
 	return p
 }
 
@@ -99,7 +96,7 @@ func (p *Plugin) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Status{
-		Name: p.name, Restarts: p.restarts, Breaker: p.breaker.State().String(), LastErrorAt: p.last.errAt,
+		Name: p.name, Restarts: p.restarts, Breaker: p.breakers.state().String(), LastErrorAt: p.last.errAt,
 		LastSuccess: p.last.successAt, Path: p.program.Path, Description: p.desc,
 	}
 	if p.last.err != nil {
@@ -118,21 +115,6 @@ func (p *Plugin) Status() Status {
 		s.State = "stopped"
 	}
 	return s
-}
-
-func (p *Plugin) newBreaker() *gobreaker.TwoStepCircuitBreaker[any] {
-	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-		Name: p.name, MaxRequests: 1, Timeout: p.o.Limits.BreakerOpen,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= p.o.Limits.BreakerFailures },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			p.o.Observer.BreakerChanged(p.name, to.String())
-			level := slog.LevelInfo
-			if to == gobreaker.StateOpen {
-				level = slog.LevelWarn
-			}
-			p.o.Logger.Log(context.Background(), level, "breaker changed", "plugin", p.name, "from", from.String(), "to", to.String())
-		},
-	})
 }
 
 // ready gives a running process, starting one if need be, and counts a call on
@@ -327,14 +309,21 @@ func (p *Plugin) replace(program Program, configure Configure, proc *process) {
 	old := p.proc
 	p.program, p.configure = program, configure
 	p.crashes, p.notBefore = 0, time.Time{}
-	p.breaker = p.newBreaker()
+	p.breakers = newBreakers(p.name, p.o)
 	p.installLocked(proc)
 	p.mu.Unlock()
-	p.o.Observer.BreakerChanged(p.name, gobreaker.StateClosed.String())
 	if old != nil {
 		old.ending.Store(true)
 		p.keeper.Go(func() { p.drain(old) })
 	}
+}
+
+// reset gives a plugin that does not run new settings to start with.
+func (p *Plugin) reset(program Program, configure Configure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.program, p.configure = program, configure
+	p.crashes, p.notBefore = 0, time.Time{}
 }
 
 // drain waits for an old process's calls, within bounds, and ends it.

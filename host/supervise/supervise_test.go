@@ -285,6 +285,9 @@ func TestPlugin_breakerOpensAndCloses(t *testing.T) {
 	if s := b.plugin.Status(); s.Breaker != "open" {
 		t.Errorf("status %+v", s)
 	}
+	if _, err := b.plugin.TransformDevices(t.Context(), nil); err == nil || strings.Contains(err.Error(), "not asked") {
+		t.Errorf("the breaker of look-ups stops other calls: %v", err)
+	}
 	if detail, err := b.plugin.TestConnectivity(t.Context()); err != nil || detail != "reached" {
 		t.Errorf("the connectivity test gave %q, %v; it must go out with the breaker open", detail, err)
 	}
@@ -447,6 +450,28 @@ func TestSupervisor_apply(t *testing.T) {
 	}
 	if _, ok := b.sup.Plugin("other"); ok {
 		t.Error("the dropped plugin is still there")
+	}
+}
+
+// A plugin that has never started must not hold up the reload of the others.
+func TestSupervisor_applyBesideBrokenPlugin(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "serve", supervise.Limits{StartTimeout: 2 * time.Second})
+	broken := fakeProgram(t, "serve")
+	broken.Name, broken.Path = "broken", filepath.Join(t.TempDir(), "nothing")
+	items := func(text string) []supervise.Item {
+		return []supervise.Item{{Program: fakeProgram(t, "serve"), Configure: configured(text)}, {Program: broken, Configure: configured("x")}}
+	}
+	for _, text := range []string{"one", "two"} {
+		if _, err := b.sup.Apply(t.Context(), items(text)); err != nil {
+			t.Fatal(err)
+		}
+		if name, err := b.ask("ada@example.com"); err != nil || name != text {
+			t.Fatalf("got %q, %v; want %q", name, err, text)
+		}
+	}
+	if p, _ := b.sup.Plugin("broken"); !strings.Contains(p.Status().LastError, "no such file") {
+		t.Errorf("status %+v", p.Status())
 	}
 }
 

@@ -100,6 +100,9 @@ func (s *Supervisor) Apply(ctx context.Context, items []Item) (changed []string,
 		case c.proc != nil:
 			p.replace(items[i].Program, items[i].Configure, c.proc)
 			changed = append(changed, p.name)
+		case c.retry:
+			p.reset(items[i].Program, items[i].Configure)
+			changed = append(changed, p.name)
 		}
 		plugins = append(plugins, p)
 	}
@@ -116,6 +119,7 @@ func (s *Supervisor) Apply(ctx context.Context, items []Item) (changed []string,
 type change struct {
 	fresh *Plugin  // a new plugin
 	proc  *process // a new process for a plugin that stays
+	retry bool     // a plugin that stays does not start yet
 	err   error    // why nothing can be done
 }
 
@@ -146,16 +150,20 @@ func (s *Supervisor) prepare(ctx context.Context, p *Plugin, item Item) change {
 		}
 	}
 	proc, err := launch(ctx, item.Program, item.Configure, s.o)
-	if err != nil {
+	switch {
+	case err == nil:
+		return change{proc: proc}
+	case !running && fault.KindOf(err) != fault.Invalid:
+		// It did not run before either: that must not hold up the others.
+		return change{retry: true}
+	default:
 		return change{err: fmt.Errorf("replace plugin %s: %w", p.name, err)}
 	}
-	return change{proc: proc}
 }
 
 // open makes a new plugin and starts it for the first time.
 func (s *Supervisor) open(ctx context.Context, item Item) change {
 	p := newPlugin(s.ctx, item.Program, item.Configure, s.o)
-	s.o.Observer.BreakerChanged(p.name, p.breaker.State().String())
 	proc, err := p.ready(ctx)
 	switch {
 	case err == nil:
