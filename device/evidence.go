@@ -1,6 +1,9 @@
 package device
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // The weights of what a record says about a practice, see [Practice.weight].
 const (
@@ -13,7 +16,7 @@ const (
 )
 
 // weight says how much a record of a device with this platform knows about a practice.
-func (p *Practice) weight(platform string) int {
+func (p *Practice) weight(platform string) int8 {
 	switch {
 	case p.Status == OK, p.Status == Nudge, p.Status == Warn:
 		return weightVerdict
@@ -33,7 +36,7 @@ func (p *Practice) weight(platform string) int {
 }
 
 // severity orders verdicts, and findings not yet judged, by how bad they are.
-func (p *Practice) severity() int {
+func (p *Practice) severity() int8 {
 	switch {
 	case p.Status == Warn:
 		return 3
@@ -46,51 +49,44 @@ func (p *Practice) severity() int {
 	}
 }
 
-// finding is the best evidence on one practice so far.
+// finding is where the best evidence on one practice is, so far. The practice
+// itself is fetched in the end: it is too big to be copied at every step.
 type finding struct {
-	best   Practice // with the time that counts
-	weight int
-	dated  bool // the practice itself had a time
+	record   *Device
+	at       time.Time // the time that counts: the practice's own, or else its record's
+	weight   int8
+	severity int8
 	// value is the newest finding of a source, for a verdict that came without one.
 	value   *bool
 	valueAt time.Time
 }
 
-// consider takes over what another record, last heard from at synced, says when
-// it is better evidence. Of equals the first stays.
-func (f *finding) consider(p *Practice, weight int, synced time.Time) {
-	dated := !p.LastUpdated.IsZero()
-	if !dated {
-		p.LastUpdated = synced
+// consider takes over what another record says when it is better evidence. Of
+// equals the first stays.
+func (f *finding) consider(p *Practice, r *Device) {
+	at := p.LastUpdated
+	if at.IsZero() {
+		at = r.LastSync
 	}
 	if p.Value != nil {
-		c := p.LastUpdated.Compare(f.valueAt)
+		c := at.Compare(f.valueAt)
 		if f.value == nil || c > 0 || (c == 0 && *f.value && !*p.Value) {
-			f.value, f.valueAt = p.Value, p.LastUpdated
+			f.value, f.valueAt = p.Value, at
 		}
 	}
-	if f.yieldsTo(p, weight) {
-		f.best, f.weight, f.dated = *p, weight, dated
+	weight, severity := p.weight(r.Platform), p.severity()
+	if f.record == nil || cmp.Or(cmp.Compare(weight, f.weight), at.Compare(f.at), cmp.Compare(severity, f.severity)) > 0 {
+		f.record, f.at, f.weight, f.severity = r, at, weight, severity
 	}
-}
-
-func (f *finding) yieldsTo(p *Practice, weight int) bool {
-	if weight != f.weight {
-		return weight > f.weight
-	}
-	if c := p.LastUpdated.Compare(f.best.LastUpdated); c != 0 {
-		return c > 0
-	}
-	return p.severity() > f.best.severity()
 }
 
 // practice gives the outcome for a device last heard from at synced. A practice
 // without a time of its own is as old as its record: it gets the record's time
 // when the device has a newer one.
-func (f *finding) practice(synced time.Time) Practice {
-	p := f.best
-	if !f.dated && p.LastUpdated.Equal(synced) {
-		p.LastUpdated = time.Time{}
+func (f *finding) practice(key string, synced time.Time) Practice {
+	p := f.record.Practices[key]
+	if p.LastUpdated.IsZero() && !f.at.Equal(synced) {
+		p.LastUpdated = f.at
 	}
 	if p.Value == nil {
 		p.Value = f.value
@@ -105,7 +101,7 @@ func (b *builder) practices(records []int32, synced time.Time) map[string]Practi
 	for _, rec := range records {
 		r := &b.ix.records[rec]
 		for key, p := range r.Practices {
-			b.findings.of(key).consider(&p, p.weight(r.Platform), r.LastSync)
+			b.findings.of(key).consider(&p, r)
 		}
 	}
 	n := len(b.findings.keys)
@@ -122,7 +118,7 @@ func (b *builder) practices(records []int32, synced time.Time) map[string]Practi
 		return &bools[len(bools)-1]
 	}
 	for i, key := range b.findings.keys {
-		p := b.findings.list[i].practice(synced)
+		p := b.findings.list[i].practice(key, synced)
 		p.Value, p.Display = own(p.Value), own(p.Display)
 		out[key] = p
 	}
@@ -162,6 +158,6 @@ func (f *findings) of(key string) *finding {
 		f.byKey[key] = n
 	}
 	f.keys = append(f.keys, key)
-	f.list = append(f.list, finding{weight: -1})
+	f.list = append(f.list, finding{})
 	return &f.list[n]
 }

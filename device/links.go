@@ -95,8 +95,10 @@ func (l *linker) join(ix *index, records []int32, out []Join) []Join {
 	l.links = slices.Grow(l.links[:0], len(records))[:len(records)]
 	clear(l.links)
 	l.queue = append(l.queue[:0], 0)
-	for head := 0; head < len(l.queue); head++ {
-		from := l.queue[head]
+	next := 0
+	for next < len(l.queue) { // which grows as links are followed
+		from := l.queue[next]
+		next++
 		for _, id := range ix.of(records[from]) {
 			l.follow(id, from)
 		}

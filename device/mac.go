@@ -48,7 +48,7 @@ func macDigits(s string) ([]byte, bool) {
 	}
 	digits := make([]byte, 0, 16)
 	run := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		switch {
 		case sep != 0 && c == sep:

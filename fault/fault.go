@@ -39,7 +39,7 @@ func kindNames() [BadResponse + 1]string {
 
 // Kinds lists every kind, for metrics and tables that must name them all.
 func Kinds() []Kind {
-	kinds := make([]Kind, len(kindNames()))
+	kinds := make([]Kind, BadResponse+1)
 	for i := range kinds {
 		kinds[i] = Kind(i)
 	}
@@ -153,7 +153,7 @@ func Wrap(err error, op, subject string) error {
 		return nil
 	}
 	var e *Error
-	if errors.As(err, &e) && e.Op == "" && err == error(e) {
+	if errors.As(err, &e) && e.Op == "" && errors.Is(err, error(e)) {
 		c := *e
 		c.Op = op
 		if c.Subject == "" {

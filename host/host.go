@@ -5,10 +5,9 @@ package host
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,11 +178,12 @@ func (h *Host) Ready() error {
 	if len(statuses) == 0 {
 		return fault.New(fault.Unavailable, "no plugin is configured")
 	}
-	var errs []error
-	for _, s := range statuses {
-		errs = append(errs, fmt.Errorf("%s is %s: %s", s.Name, s.State, s.LastError))
+	// Anybody may ask this, so it tells states and no causes.
+	states := make([]string, len(statuses))
+	for i, s := range statuses {
+		states[i] = s.Name + " is " + s.State
 	}
-	return errors.Join(errs...)
+	return fault.New(fault.Unavailable, "no plugin is ready: %s", strings.Join(states, ", "))
 }
 
 // Warnings gives what is allowed and unwise in the configuration in force.

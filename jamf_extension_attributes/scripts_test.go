@@ -62,7 +62,7 @@ func (m mac) install(t *testing.T, dir string) {
 			b.WriteString(quote(args) + ") printf '%s\\n' " + quote(out) + redirect + "; exit 0 ;;\n")
 		}
 		b.WriteString("esac\necho 'stand-in: no answer' >&2\nexit 1\n")
-		if err := os.WriteFile(filepath.Join(dir, command), []byte(b.String()), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, command), []byte(b.String()), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +90,7 @@ func (m mac) run(t *testing.T, shell []string, script string) string {
 
 func execute(t *testing.T, command, env []string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // the test's own
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	if env != nil {
 		cmd.Env = env
 	}
@@ -314,7 +314,7 @@ func TestScripts_ignoreTheCallersPath(t *testing.T) {
 	trace := filepath.Join(dir, "trace")
 	for _, command := range append(macCommands(), "sed", "awk", "grep") {
 		stub := "#!/bin/sh\necho " + command + " >> " + quote(trace) + "\necho 1\n"
-		if err := os.WriteFile(filepath.Join(dir, command), []byte(stub), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, command), []byte(stub), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,7 +57,7 @@ func ouiFile(value json.RawMessage) ([]ouidata.Prefix, error) {
 	if err != nil {
 		return nil, problem(err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	prefixes, err := ouidata.Parse(file)
 	if err != nil {
 		return nil, problem(err)

@@ -58,11 +58,11 @@ func (p Policy) Identify(r *http.Request) (Identity, error) {
 		if p.Open {
 			return identifyOpen(r)
 		}
-		return Identity{}, unauthenticated("no token was sent", nil)
+		return Identity{}, unauthenticated("no token was sent")
 	}
 	scheme, token, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return Identity{}, unauthenticated("the Authorization header holds no bearer token", nil)
+		return Identity{}, unauthenticated("the Authorization header holds no bearer token")
 	}
 	subject, err := p.verify(strings.TrimSpace(token))
 	if err != nil {
@@ -71,9 +71,9 @@ func (p Policy) Identify(r *http.Request) (Identity, error) {
 	return Identity{Subject: subject, Admin: p.isAdmin(subject)}, nil
 }
 
-func unauthenticated(message string, err error) error {
+func unauthenticated(message string) error {
 	return &fault.Error{
-		Kind: fault.Unauthenticated, Message: message, Err: err,
+		Kind: fault.Unauthenticated, Message: message,
 		Remedy: `send "Authorization: Bearer TOKEN"; posture token makes one`,
 	}
 }
@@ -117,7 +117,7 @@ func (p Policy) isAdmin(subject string) bool {
 
 func (p Policy) verify(token string) (subject string, err error) {
 	if len(p.Key) == 0 {
-		return "", unauthenticated("no tokens are accepted: jwt_secret_key is not set", nil)
+		return "", unauthenticated("no tokens are accepted: jwt_secret_key is not set")
 	}
 	now := p.Now
 	if now == nil {
@@ -127,14 +127,14 @@ func (p Policy) verify(token string) (subject string, err error) {
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now))
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return "", unauthenticated("the token has expired", nil)
+		return "", unauthenticated("the token has expired")
 	case err != nil:
 		// The library's words may quote the token.
-		return "", unauthenticated("the token is not valid", nil)
+		return "", unauthenticated("the token is not valid")
 	}
 	subject, err = parsed.Claims.GetSubject()
 	if err != nil || subject == "" {
-		return "", unauthenticated("the token names no subject", nil)
+		return "", unauthenticated("the token names no subject")
 	}
 	return subject, nil
 }
@@ -146,7 +146,7 @@ func (p Policy) Authorize(who Identity, action Action, target string) error {
 	case action == Public:
 		return nil
 	case who.Subject == "":
-		return unauthenticated("no token was sent", nil)
+		return unauthenticated("no token was sent")
 	case who.Admin:
 		return nil
 	case (action == ViewPerson || action == SendFeedback) && target != "" && sameAddress(who.Subject, target):

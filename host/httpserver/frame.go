@@ -109,11 +109,11 @@ func (f *frame) route(w http.ResponseWriter, r *http.Request) {
 // begun already is cut off, so that its reader does not take it for whole.
 func (f *frame) recovered(ctx context.Context, recorder *statusRecorder, id string, p any) {
 	if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-		panic(p)
+		panic(p) //nolint:forbidigo // passed on to net/http, whose way to cut an answer off it is
 	}
 	f.o.Logger.ErrorContext(ctx, "panic while answering", "request_id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if recorder.status != 0 {
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut an answer off
 	}
 	problem(recorder, http.StatusInternalServerError, "internal", "something went wrong on our side", "tell an administrator the request id "+id)
 }

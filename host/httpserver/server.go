@@ -99,7 +99,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		s.o.Logger.Warn("answers were still running and have been cut off")
 		err = s.http.Close()
 	}
-	<-served
+	<-served //nolint:errcheck // it says that it was shut down
 	return err
 }
 

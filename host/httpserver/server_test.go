@@ -229,7 +229,7 @@ func TestPanic(t *testing.T) {
 			t.Errorf("%s looks whole: %q", path, body)
 		}
 	}
-	if resp, _, err := get(t, "http://"+address+"/healthcheck"); err != nil || resp.StatusCode != 200 {
+	if resp, _, err := get(t, "http://"+address+"/healthcheck"); err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("after the panics: %v", err)
 	}
 	metrics := f.do(t, "GET", "/metrics", nil).Body.String()

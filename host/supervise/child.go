@@ -151,7 +151,7 @@ func (c *child) exitReason() string {
 // The rest of go-plugin's Runner.
 
 func (c *child) Stdout() io.ReadCloser { return c.stdout }
-func (c *child) Stderr() io.ReadCloser { return c.stderr }
+func (c *child) Stderr() io.ReadCloser { return newSaneStderr(c.stderr) }
 func (c *child) Name() string          { return c.cmd.Path }
 
 func (c *child) ID() string {

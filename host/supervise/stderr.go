@@ -2,20 +2,14 @@ package supervise
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"strings"
-	"time"
 )
 
 // stderrLineMax is how long a line may be to be looked at whole; longer ones pass
 // in pieces, which go-plugin does not take for JSON.
 const stderrLineMax = 64 << 10
-
-// logTimeLayout is how go-plugin reads "@timestamp".
-const logTimeLayout = "2006-01-02T15:04:05.000000Z07:00"
 
 // saneStderr gives a plugin's standard error to go-plugin, which ends the whole
 // host when one of the three special keys of a line of JSON is not a text: such
@@ -38,15 +32,15 @@ func (s *saneStderr) Read(p []byte) (int, error) {
 		if len(line) == 0 {
 			return 0, err
 		}
-		whole := !s.within && !errors.Is(err, bufio.ErrBufferFull)
-		mark := ""
+		long, mark := errors.Is(err, bufio.ErrBufferFull), ""
 		switch {
-		case !s.within && !whole:
-			mark = "… " // so that no piece of it can be JSON
-		case whole && !loggable(line):
+		case s.within: // goes on as it began
+		case long:
+			mark = "… " // so that it is not taken for JSON
+		case !loggable(line):
 			mark = "malformed log line: "
 		}
-		s.within = errors.Is(err, bufio.ErrBufferFull)
+		s.within = long
 		s.pending = append(append(s.pending[:0], mark...), line...)
 	}
 	n := copy(p, s.pending)
@@ -56,23 +50,14 @@ func (s *saneStderr) Read(p []byte) (int, error) {
 
 // loggable reports whether go-plugin can read a line without coming to harm.
 func loggable(line []byte) bool {
-	line = bytes.TrimSpace(line)
-	if len(line) == 0 || line[0] != '{' || !bytes.ContainsRune(line, '@') && !strings.Contains(string(line), `\u`) {
-		return true
-	}
 	var keys map[string]any
 	if json.Unmarshal(line, &keys) != nil {
 		return true // plain text
 	}
 	for _, key := range []string{"@message", "@level", "@timestamp"} {
-		value, given := keys[key]
-		text, isText := value.(string)
-		if given && !isText {
-			return false
-		}
-		if key == "@timestamp" && given {
-			if _, err := time.Parse(logTimeLayout, text); err != nil {
-				return true // go-plugin takes the line for plain text
+		if value, given := keys[key]; given {
+			if _, isText := value.(string); !isText {
+				return false
 			}
 		}
 	}

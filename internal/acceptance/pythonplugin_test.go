@@ -152,6 +152,9 @@ func testPythonProcess(t *testing.T, dir, token string) {
 	if !strings.Contains(text, "level=INFO msg=configured plugin=pydemo") || !strings.Contains(text, "timeout_ms=") {
 		t.Errorf("the plugin's log did not arrive:\n%s", text)
 	}
+	if !strings.Contains(text, "malformed log line: {") {
+		t.Errorf("the malformed line did not arrive:\n%s", text)
+	}
 	if strings.Contains(text, "signal: killed") {
 		t.Errorf("the plugin had to be killed:\n%s", text)
 	}

@@ -174,6 +174,11 @@ func (b *bare) scan(ctx context.Context, email string) error {
 	var known []string
 	for _, c := range computers {
 		known = append(known, c.Computer.General.Serial, c.Computer.General.MAC, c.Computer.General.AltMAC)
+		for _, a := range c.Computer.Attributes {
+			if a.Name == "Wireless Mac Address" {
+				known = append(known, a.Value)
+			}
+		}
 	}
 	var serials, macs []string
 	for _, a := range assets {

@@ -70,7 +70,7 @@ func TestKilled(t *testing.T) {
 	const kills = 4
 	for kill := range kills {
 		killAt.Store(served.Load() + 2)
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // this very test
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 		child.Env = append(os.Environ(), childKey+"="+string(text), childDirKey+"="+dir)
 		child.Stderr = t.Output()
 		if err := child.Start(); err != nil {

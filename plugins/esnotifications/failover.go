@@ -26,7 +26,7 @@ type failover struct {
 // RoundTrip implements [http.RoundTripper]. The request's own host is only a
 // placeholder.
 func (f *failover) RoundTrip(req *http.Request) (*http.Response, error) {
-	n := uint32(len(f.hosts)) //nolint:gosec // a handful
+	n := uint32(len(f.hosts))
 	start := f.current.Load()
 	for i := uint32(0); ; i++ {
 		at := (start + i) % n

@@ -124,7 +124,7 @@ func isDeviceField(path string) bool {
 
 func setDeviceField(d *device.Device, e entry) (problem string) {
 	prefix, rest, _ := strings.Cut(e.path, ".")
-	ok := true
+	var ok bool
 	switch prefix {
 	case "practices":
 		return setPractice(d, rest, e)
@@ -168,7 +168,7 @@ func setMACs(d *device.Device, e entry) (problem string) {
 func setPractice(d *device.Device, path string, e entry) (problem string) {
 	key, part, _ := strings.Cut(path, ".")
 	p := d.Practices[key]
-	ok := true
+	var ok bool
 	switch part {
 	case "", "value":
 		p.Value, ok = yesNo(e.value)

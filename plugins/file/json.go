@@ -56,7 +56,7 @@ func (r reader) readList(dec *json.Decoder, lines *lineCounter, h handler) error
 	}
 	var syntax *json.SyntaxError
 	switch _, err := dec.Token(); {
-	case err == io.EOF: //nolint:errorlint // the bare one says that nothing is left
+	case err == io.EOF:
 		return nil
 	case err == nil, errors.As(err, &syntax):
 		return lines.problem(dec, errors.New("there is more after the end of the list"))
@@ -69,7 +69,7 @@ func (r reader) readList(dec *json.Decoder, lines *lineCounter, h handler) error
 func (r reader) readElement(dec *json.Decoder, lines *lineCounter, h handler) error {
 	var raw json.RawMessage
 	err := dec.Decode(&raw)
-	if err == io.EOF { //nolint:errorlint // the bare one says that nothing is left
+	if err == io.EOF {
 		return err
 	} else if err != nil {
 		return lines.problem(dec, err)
@@ -84,7 +84,7 @@ func (r reader) object(line int, raw []byte, h handler) error {
 	var value any
 	if err := dec.Decode(&value); err != nil {
 		h.bad(line, "is not JSON: "+err.Error())
-		return nil
+		return nil //nolint:nilerr // a bad line costs only itself
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		h.bad(line, "there is more after the end of the object")

@@ -59,7 +59,7 @@ type authenticator struct {
 	timeout time.Duration
 	now     func() time.Time
 
-	ctx    context.Context // lasts as long as the plugin; bounds renewals, which belong to no single caller
+	ctx    context.Context //nolint:containedctx // it lasts as long as the plugin and bounds renewals, which belong to no single caller
 	cancel context.CancelFunc
 
 	mu        sync.Mutex

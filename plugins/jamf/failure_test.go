@@ -109,7 +109,7 @@ func TestFailures_rateLimitedServer(t *testing.T) {
 
 func TestFailures_connectionRefused(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -345,5 +345,5 @@ func hex4(text string) (rune, bool) {
 		}
 	}
 	n, err := strconv.ParseUint(text[:4], 16, 32)
-	return rune(n), err == nil //nolint:gosec // sixteen bits
+	return rune(n), err == nil
 }

@@ -104,7 +104,7 @@ func (c config) resolve() (msdsn.Config, *time.Location, error) {
 		return msdsn.Config{}, nil, err
 	}
 	return msdsn.Config{
-		Host: c.Hostname, Port: uint64(c.Port), //nolint:gosec // just checked
+		Host: c.Hostname, Port: uint64(c.Port),
 		User: c.Username, Password: c.Password.Reveal(), Database: c.Database,
 		Encryption: c.Encrypt.driver(), TLSConfig: secured, TrustServerCertificate: secured != nil && secured.InsecureSkipVerify,
 		HostInCertificateProvided: true, AppName: "posture", Protocols: []string{"tcp"},

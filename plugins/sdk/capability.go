@@ -14,7 +14,7 @@ func capabilityNames() [13]Capability {
 func capabilityToProto(c Capability) pluginv1.Capability {
 	for i, name := range capabilityNames() {
 		if name == c {
-			return pluginv1.Capability(i) //nolint:gosec // thirteen names
+			return pluginv1.Capability(i)
 		}
 	}
 	return pluginv1.Capability_CAPABILITY_UNSPECIFIED

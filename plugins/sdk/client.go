@@ -61,7 +61,7 @@ func (c *Client) Describe(ctx context.Context) (Description, error) {
 // Configure hands the plugin its configuration; call it once.
 func (c *Client) Configure(ctx context.Context, cfg Configuration) error {
 	_, err := c.rpc.Configure(ctx, &pluginv1.ConfigureRequest{
-		Config: string(cfg.Config), TimeoutMs: max(1, cfg.Timeout.Milliseconds()), Concurrency: int32(min(cfg.Concurrency, 1<<20)), //nolint:gosec // bounded
+		Config: string(cfg.Config), TimeoutMs: max(1, cfg.Timeout.Milliseconds()), Concurrency: int32(min(cfg.Concurrency, 1<<20)),
 		Debug: cfg.Debug, StateDir: cfg.StateDir,
 	})
 	return c.failed(err, "configure", "")

@@ -38,7 +38,7 @@ type settings struct {
 	Optional *int   `json:"OPTIONAL"`
 	Token    string `json:"TOKEN" secret:"true"`
 	Ignored  string `json:"-"`
-	private  string
+	private  string //nolint:unused // a field without a key must be ignored
 }
 
 func defaults() settings {
@@ -122,7 +122,11 @@ func TestDecodeConfig_mistakes(t *testing.T) {
 				t.Fatalf("error %v, want an invalid one", err)
 			}
 			var fields []string
-			for _, f := range err.(*fault.Error).Fields {
+			for _, f := range func() *fault.Error {
+				target := &fault.Error{}
+				_ = errors.As(err, &target)
+				return target
+			}().Fields {
 				fields = append(fields, f.Name)
 			}
 			if diff := cmp.Diff(tc.fields, fields); diff != "" {

@@ -83,7 +83,7 @@ func toStatus(err error) error {
 	}
 	kind := fault.KindOf(err)
 	f := &pluginv1.Failure{
-		Kind: pluginv1.FailureKind(kind), Message: text(err.Error()), Remedy: text(fault.RemedyOf(err)), //nolint:gosec // ten kinds
+		Kind: pluginv1.FailureKind(kind), Message: text(err.Error()), Remedy: text(fault.RemedyOf(err)),
 		RetryAfterMs: fault.RetryAfterOf(err).Milliseconds(),
 	}
 	var e *fault.Error
@@ -126,7 +126,7 @@ func text(s string) string {
 // the failure that made its siblings stop, it says nothing. It is nil when err
 // says nothing else.
 func notCanceled(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // this very error, not its chain
+	joined, ok := err.(interface{ Unwrap() []error })
 	switch {
 	case !ok && !errors.Is(err, context.Canceled):
 		return err
@@ -191,7 +191,7 @@ func kindOf(k pluginv1.FailureKind) fault.Kind {
 	if _, known := pluginv1.FailureKind_name[int32(k)]; !known || k < 0 {
 		return fault.Internal
 	}
-	return fault.Kind(k) //nolint:gosec // ten kinds
+	return fault.Kind(k)
 }
 
 func orElse(s, otherwise string) string {

@@ -185,7 +185,7 @@ func TestPanics(t *testing.T) {
 				return many(1), nil
 			}
 			var none map[string]int
-			none[key] = 1
+			none[key] = 1 //nolint:staticcheck // it must panic
 			return nil, nil
 		},
 		connectivity: func(context.Context) (string, error) { panic("oh no") },

@@ -32,7 +32,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	c := config{secret, &secret, document, []sdk.Secret{secret}, map[string]sdk.Secret{"a": secret}, document}
 	check := func(how, text string) {
 		t.Helper()
-		for _, trace := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprint([]byte(value)), "private_key"} {
+		for _, trace := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprint(string([]byte(value))), "private_key"} {
 			if strings.Contains(text, trace) {
 				t.Errorf("%s shows the secret: %s", how, text)
 			}

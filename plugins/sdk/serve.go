@@ -127,7 +127,7 @@ func watchLifeline(fd string) {
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
-		os.Exit(1) //nolint:forbidigo // there is nobody left to report to
+		os.Exit(1)
 	}()
 }
 

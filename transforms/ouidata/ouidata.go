@@ -87,7 +87,7 @@ func New(prefixes []Prefix) *Table {
 			}
 			n, ok := place[p.Name]
 			if !ok {
-				n = uint32(len(t.names)) //nolint:gosec // there are fewer names than prefixes, and of those not 2^32
+				n = uint32(len(t.names))
 				place[p.Name] = n
 				t.names = append(t.names, p.Name)
 			}

@@ -64,6 +64,6 @@ func read(name string) ([]ouidata.Prefix, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer list.Close() //nolint:errcheck // only read
+	defer list.Close()
 	return ouidata.Parse(list)
 }

@@ -71,7 +71,7 @@ func (s *Server) Token() string { return s.o.Token }
 
 // Listen serves on a TCP address and gives what to write as BITFIT_BASE_URL.
 func (s *Server) Listen(addr string) (url string, closeServer func(), err error) {
-	listener, err := net.Listen("tcp", addr) //nolint:noctx // it ends with closeServer
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, err
 	}

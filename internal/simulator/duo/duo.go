@@ -108,7 +108,7 @@ func (s *Server) Keys() (integration, secret string) { return s.o.IntegrationKey
 
 // Listen serves on a TCP address and gives what to write as DUO_API_HOSTNAME.
 func (s *Server) Listen(addr string) (url string, closeServer func(), err error) {
-	listener, err := net.Listen("tcp", addr) //nolint:noctx // it ends with closeServer
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, err
 	}

@@ -89,7 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Listen serves on a TCP address, such as 127.0.0.1:0, until stop is called.
 func (s *Server) Listen(addr string) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", addr) //nolint:noctx // listening does not wait
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, fmt.Errorf("elastic simulator: %w", err)
 	}

@@ -191,7 +191,7 @@ func indexOf(list []string, s string) int {
 }
 
 func (f *Fleet) rng(n int) *rand.Rand {
-	return rand.New(rand.NewPCG(f.o.Seed, uint64(n))) //nolint:gosec // reproducible on purpose
+	return rand.New(rand.NewPCG(f.o.Seed, uint64(n)))
 }
 
 // kinds gives what a person has, slot by slot.

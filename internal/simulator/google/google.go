@@ -148,7 +148,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // Listen serves at an address such as 127.0.0.1:0 until stop is called.
 func (s *Server) Listen(addr string) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", addr) //nolint:noctx // there is no call to bound
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, fmt.Errorf("serve the Google simulator: %w", err)
 	}

@@ -97,7 +97,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Listen serves on an address such as 127.0.0.1:0 until the returned function is
 // called. The URL is what goes into JAMF_API_HOSTADDR.
 func (s *Server) Listen(addr string) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", addr) //nolint:noctx // a listener has no deadline
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", nil, err
 	}

@@ -146,7 +146,7 @@ func (s *Server) logIn(r io.Reader, forced *Error) (login, verdict, error) {
 	}
 	l.packetSize = max(l.packetSize, minPacketSize)
 	if forced != nil {
-		return l, verdict{err: forced}, nil
+		return l, verdict{err: forced}, nil //nolint:nilerr // the refusal is the verdict, not a failure to read
 	}
 	failed := &Error{Number: 18456, State: 1, Class: 14, Message: "Login failed for user '" + l.user + "'."}
 	if password, known := s.o.Logins[l.user]; !known || password != l.password {

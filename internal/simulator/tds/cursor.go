@@ -70,10 +70,10 @@ func toUTF16(s string) []byte {
 	b := make([]byte, 0, 2*len(s))
 	for _, r := range s {
 		if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-			b = binary.LittleEndian.AppendUint16(b, uint16(high)) //nolint:gosec // a surrogate
+			b = binary.LittleEndian.AppendUint16(b, uint16(high))
 			r = low
 		}
-		b = binary.LittleEndian.AppendUint16(b, uint16(r)) //nolint:gosec // in the basic plane
+		b = binary.LittleEndian.AppendUint16(b, uint16(r))
 	}
 	return b
 }

@@ -9,7 +9,7 @@ import (
 // packet frames a message in one packet.
 func packet(kind, status byte, body []byte) []byte {
 	b := []byte{kind, status, 0, 0, 0, 0, 1, 0}
-	binary.BigEndian.PutUint16(b[2:], uint16(len(body)+headerSize)) //nolint:gosec // short
+	binary.BigEndian.PutUint16(b[2:], uint16(len(body)+headerSize))
 	return append(b, body...)
 }
 
@@ -19,8 +19,8 @@ func loginBody(user, password, database string) []byte {
 	binary.LittleEndian.PutUint32(body[4:], 0x74000004)
 	binary.LittleEndian.PutUint32(body[8:], 4096)
 	put := func(position int, text []byte) {
-		binary.LittleEndian.PutUint16(body[loginTexts+4*position:], uint16(len(body)))     //nolint:gosec // short
-		binary.LittleEndian.PutUint16(body[loginTexts+4*position+2:], uint16(len(text)/2)) //nolint:gosec // short
+		binary.LittleEndian.PutUint16(body[loginTexts+4*position:], uint16(len(body)))
+		binary.LittleEndian.PutUint16(body[loginTexts+4*position+2:], uint16(len(text)/2))
 		body = append(body, text...)
 	}
 	put(1, toUTF16(user))
@@ -30,7 +30,7 @@ func loginBody(user, password, database string) []byte {
 	}
 	put(2, hidden)
 	put(8, toUTF16(database))
-	binary.LittleEndian.PutUint32(body, uint32(len(body))) //nolint:gosec // short
+	binary.LittleEndian.PutUint32(body, uint32(len(body)))
 	return body
 }
 
@@ -108,7 +108,7 @@ func FuzzRequest(f *testing.F) {
 	text := func(s string) []byte {
 		u := toUTF16(s)
 		b := append([]byte{0, 0, wireNVarChar, 0x40, 0x1F}, collation()...)
-		return append(binary.LittleEndian.AppendUint16(b, uint16(len(u))), u...) //nolint:gosec // short
+		return append(binary.LittleEndian.AppendUint16(b, uint16(len(u))), u...)
 	}
 	rpc := append(bytes.Clone(headers), 0xFF, 0xFF, procExecuteSQL, 0, 0, 0)
 	rpc = append(append(rpc, text("SELECT @p1")...), text("@p1 bigint")...)

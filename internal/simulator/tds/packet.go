@@ -121,7 +121,7 @@ func (p *packetWriter) Flush() error {
 func (p *packetWriter) send(status byte) error {
 	p.seq++
 	p.buf[0], p.buf[1] = p.kind, status
-	binary.BigEndian.PutUint16(p.buf[2:], uint16(len(p.buf))) //nolint:gosec // at most maxPacketSize
+	binary.BigEndian.PutUint16(p.buf[2:], uint16(len(p.buf)))
 	p.buf[4], p.buf[5], p.buf[6], p.buf[7] = 0, 0, p.seq, 0
 	_, err := p.w.Write(p.buf)
 	p.buf = p.buf[:headerSize]

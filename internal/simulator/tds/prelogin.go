@@ -62,8 +62,8 @@ func preloginReply(encryption byte) []byte {
 	at := 5*len(options) + 1
 	for _, o := range options {
 		head = append(head, o.token)
-		head = binary.BigEndian.AppendUint16(head, uint16(at+len(values))) //nolint:gosec // a few dozen bytes
-		head = binary.BigEndian.AppendUint16(head, uint16(len(o.value)))   //nolint:gosec // a few bytes
+		head = binary.BigEndian.AppendUint16(head, uint16(at+len(values)))
+		head = binary.BigEndian.AppendUint16(head, uint16(len(o.value)))
 		values = append(values, o.value...)
 	}
 	return append(append(head, optEnd), values...)

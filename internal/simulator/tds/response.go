@@ -59,15 +59,15 @@ const serverName = "SIMULATOR"
 // appendMessage adds an ERROR or INFO token.
 func appendMessage(b []byte, token byte, e *Error) []byte {
 	var body []byte
-	body = binary.LittleEndian.AppendUint32(body, uint32(e.Number)) //nolint:gosec // two's complement
+	body = binary.LittleEndian.AppendUint32(body, uint32(e.Number))
 	body = append(body, max(1, e.State), e.Class)
 	text := toUTF16(e.Message)
-	body = binary.LittleEndian.AppendUint16(body, uint16(len(text)/2)) //nolint:gosec // a sentence
+	body = binary.LittleEndian.AppendUint16(body, uint16(len(text)/2))
 	body = append(body, text...)
 	body = appendShortText(body, serverName)
-	body = appendShortText(body, "")                                          // no procedure
-	body = binary.LittleEndian.AppendUint32(body, 1)                          // the line
-	b = binary.LittleEndian.AppendUint16(append(b, token), uint16(len(body))) //nolint:gosec // a sentence
+	body = appendShortText(body, "")                 // no procedure
+	body = binary.LittleEndian.AppendUint32(body, 1) // the line
+	b = binary.LittleEndian.AppendUint16(append(b, token), uint16(len(body)))
 	return append(b, body...)
 }
 
@@ -83,7 +83,7 @@ func errorReply(e *Error, rows uint64) []byte {
 
 func appendShortText(b []byte, s string) []byte {
 	text := toUTF16(s)
-	return append(append(b, byte(len(text)/2)), text...) //nolint:gosec // names
+	return append(append(b, byte(len(text)/2)), text...)
 }
 
 func appendDone(b []byte, status uint16, rows uint64) []byte {
@@ -94,12 +94,12 @@ func appendDone(b []byte, status uint16, rows uint64) []byte {
 
 func appendEnvChange(b []byte, kind byte, value, old string) []byte {
 	body := appendShortText(appendShortText([]byte{kind}, value), old)
-	b = binary.LittleEndian.AppendUint16(append(b, tokenEnvChange), uint16(len(body))) //nolint:gosec // short texts
+	b = binary.LittleEndian.AppendUint16(append(b, tokenEnvChange), uint16(len(body)))
 	return append(b, body...)
 }
 
 func appendColumns(b []byte, columns []Column) []byte {
-	b = binary.LittleEndian.AppendUint16(append(b, tokenColumns), uint16(len(columns))) //nolint:gosec // a table's columns
+	b = binary.LittleEndian.AppendUint16(append(b, tokenColumns), uint16(len(columns)))
 	for _, c := range columns {
 		b = append(b, 0, 0, 0, 0, 1, 0) // no user type; nullable
 		b = c.Type.appendTypeInfo(b)
@@ -132,9 +132,9 @@ func loginReply(l login, database string) []byte {
 	b = appendMessage(b, tokenInfo, &Error{Number: 5703, State: 1, Message: "Changed language setting to us_english."})
 	name := toUTF16("Microsoft SQL Server")
 	ack := binary.BigEndian.AppendUint32([]byte{1}, l.version)
-	ack = append(append(ack, byte(len(name)/2)), name...)                            //nolint:gosec // twenty characters
-	ack = append(ack, 16, 0, 4, 0)                                                   // the program's version
-	b = binary.LittleEndian.AppendUint16(append(b, tokenLoginAck), uint16(len(ack))) //nolint:gosec // a short name
+	ack = append(append(ack, byte(len(name)/2)), name...)
+	ack = append(ack, 16, 0, 4, 0) // the program's version
+	b = binary.LittleEndian.AppendUint16(append(b, tokenLoginAck), uint16(len(ack)))
 	b = append(b, ack...)
 	b = appendEnvChange(b, envPacketSize, strconv.Itoa(l.packetSize), strconv.Itoa(defaultPacketSize))
 	return appendDone(b, doneFinal, 0)

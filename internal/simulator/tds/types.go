@@ -76,9 +76,9 @@ func (t Type) appendValue(b []byte, v any) ([]byte, error) {
 	case int64:
 		switch t {
 		case Int:
-			return binary.LittleEndian.AppendUint32(append(b, 4), uint32(x)), nil //nolint:gosec // two's complement
+			return binary.LittleEndian.AppendUint32(append(b, 4), uint32(x)), nil
 		case BigInt:
-			return binary.LittleEndian.AppendUint64(append(b, 8), uint64(x)), nil //nolint:gosec // two's complement
+			return binary.LittleEndian.AppendUint64(append(b, 8), uint64(x)), nil
 		}
 	case float64:
 		if t == Float {
@@ -118,11 +118,11 @@ func (t Type) appendText(b, text []byte) ([]byte, error) {
 		if len(text) > maxShort {
 			return nil, fmt.Errorf("tds: a text of %d bytes in a short column", len(text))
 		}
-		return append(binary.LittleEndian.AppendUint16(b, uint16(len(text))), text...), nil //nolint:gosec // just checked
+		return append(binary.LittleEndian.AppendUint16(b, uint16(len(text))), text...), nil
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(text)))
 	if len(text) > 0 {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(text))) //nolint:gosec // a text in memory
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
 		b = append(b, text...)
 	}
 	return binary.LittleEndian.AppendUint32(b, 0), nil
@@ -133,8 +133,8 @@ func (t Type) appendText(b, text []byte) ([]byte, error) {
 func appendDateTime(b []byte, t time.Time) []byte {
 	wall := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 	days := int32(wall.Sub(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)).Hours() / 24)
-	ticks := uint32((t.Hour()*3600+t.Minute()*60+t.Second())*300 + t.Nanosecond()*3/1e7) //nolint:gosec // below a day
-	b = binary.LittleEndian.AppendUint32(b, uint32(days))                                //nolint:gosec // two's complement
+	ticks := uint32((t.Hour()*3600+t.Minute()*60+t.Second())*300 + t.Nanosecond()*3/1e7)
+	b = binary.LittleEndian.AppendUint32(b, uint32(days))
 	return binary.LittleEndian.AppendUint32(b, ticks)
 }
 
@@ -181,11 +181,11 @@ func readNumber(c *cursor, kind byte, b []byte) any {
 	case kind == wireIntN && len(b) == 1:
 		return int64(b[0])
 	case kind == wireIntN && len(b) == 2:
-		return int64(int16(binary.LittleEndian.Uint16(b))) //nolint:gosec // two's complement
+		return int64(int16(binary.LittleEndian.Uint16(b)))
 	case kind == wireIntN && len(b) == 4:
-		return int64(int32(binary.LittleEndian.Uint32(b))) //nolint:gosec // two's complement
+		return int64(int32(binary.LittleEndian.Uint32(b)))
 	case kind == wireIntN && len(b) == 8:
-		return int64(binary.LittleEndian.Uint64(b)) //nolint:gosec // two's complement
+		return int64(binary.LittleEndian.Uint64(b))
 	case kind == wireFloatN && len(b) == 4:
 		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	case kind == wireFloatN && len(b) == 8:

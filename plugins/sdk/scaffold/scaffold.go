@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"text/template"
 
@@ -91,7 +90,6 @@ func isPosture(dir string) error {
 type facts struct {
 	Options
 
-	Type      string // the exported form of the name: AcmeMDM for acme_mdm
 	Upper     string // the prefix of environment variables
 	Program   string // the executable's file name
 	GoVersion string
@@ -134,7 +132,7 @@ func Write(dir string, o Options) ([]string, error) {
 		return names, nil
 	}
 	// The checkout's sums spare a build with it the network.
-	sums, err := os.ReadFile(filepath.Join(f.PostureDir, "go.sum")) //nolint:gosec // the user names the folder
+	sums, err := os.ReadFile(filepath.Join(f.PostureDir, "go.sum"))
 	if err != nil {
 		return nil, cannotWrite(err, f.PostureDir)
 	}
@@ -142,7 +140,7 @@ func Write(dir string, o Options) ([]string, error) {
 }
 
 func (o Options) facts() (facts, error) {
-	f := facts{Options: o, Type: exported(o.Name), Upper: strings.ToUpper(o.Name), Program: Program(o.Name), GoVersion: GoVersion, Posture: PostureModule}
+	f := facts{Options: o, Upper: strings.ToUpper(o.Name), Program: Program(o.Name), GoVersion: GoVersion, Posture: PostureModule}
 	if f.Module == "" {
 		f.Module = "example.com/" + f.Program
 	}
@@ -160,17 +158,6 @@ func (o Options) facts() (facts, error) {
 // Program is the file name by which the host finds the plugin's executable in a
 // plugin folder.
 func Program(name string) string { return "posture-plugin-" + name }
-
-// exported makes a Go name of a plugin's name.
-func exported(name string) string {
-	var b strings.Builder
-	for word := range strings.SplitSeq(name, "_") {
-		if word != "" {
-			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
-		}
-	}
-	return b.String()
-}
 
 func (f facts) render(name string) ([]byte, error) {
 	t, err := template.New(name).Option("missingkey=error").Delims("<<", ">>").ParseFS(templates, "template/"+name)
@@ -226,9 +213,5 @@ func create(path string, text []byte) (err error) {
 }
 
 func cannotWrite(err error, path string) error {
-	remedy := "check that the folder may be written to"
-	if runtime.GOOS == "windows" {
-		remedy += " and that the path is not too long"
-	}
-	return &fault.Error{Kind: fault.Unavailable, Op: "write plugin", Subject: path, Err: err, Remedy: remedy}
+	return &fault.Error{Kind: fault.Unavailable, Op: "write plugin", Subject: path, Err: err, Remedy: "check that the folder may be written to"}
 }

@@ -184,7 +184,7 @@ func (s *suite) secrets(t *testing.T) {
 	for _, settings := range append([]map[string]any{s.Settings}, s.Failing...) {
 		for key, p := range sch.Properties {
 			if p.Secret {
-				hidden = append(hidden, leaves(key, settings[key])...)
+				hidden = append(hidden, leaves(settings[key])...)
 			}
 		}
 	}
@@ -231,13 +231,13 @@ func (s *suite) secrets(t *testing.T) {
 }
 
 // leaves gives the texts within a secret that are worth hiding.
-func leaves(key string, value any) []string {
+func leaves(value any) []string {
 	const shortest = 4 // a shorter text is found everywhere
 	switch v := value.(type) {
 	case string:
 		var object map[string]any
 		if json.Unmarshal([]byte(v), &object) == nil && object != nil {
-			return leaves(key, object)
+			return leaves(object)
 		}
 		if len(v) >= shortest {
 			return []string{v}
@@ -246,7 +246,7 @@ func leaves(key string, value any) []string {
 		var out []string
 		for name, inner := range v {
 			if strings.Contains(name, "key") || strings.Contains(name, "secret") || strings.Contains(name, "password") {
-				out = append(out, leaves(name, inner)...)
+				out = append(out, leaves(inner)...)
 			}
 		}
 		return out

@@ -1,6 +1,7 @@
 """A source plugin for Posture in Python. It knows two people by heart."""
 
 import json
+import sys
 
 import grpc
 from google.protobuf import any_pb2, timestamp_pb2
@@ -58,6 +59,8 @@ class Plugin(pb_grpc.PluginServiceServicer):
             field = pb.InvalidField(name="PYDEMO_TOKEN", reason="is required")
             fail(context, code_pb2.INVALID_ARGUMENT, pb.FAILURE_KIND_INVALID, "", fields=[field])
         self.config = config
+        # Not what docs/plugin-protocol.md asks for: the host must bear it.
+        print('{"@level": 3, "@message": {"odd": null}, "@timestamp": 0}', file=sys.stderr)
         handshake.log("info", "configured", timeout_ms=request.timeout_ms, concurrency=request.concurrency)
         return pb.ConfigureResponse()
 

@@ -1,0 +1,139 @@
+// Command bench measures Posture beside a bare client that makes the same calls,
+// on this machine and without a network. It starts itself anew for each part in
+// the play: once for the vendors' simulators, once for the bare client, once for
+// Posture's host, which in turn starts the real plugins. Nothing of Posture
+// imports it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/postureproject/posture/plugins/builtin"
+	"github.com/postureproject/posture/plugins/sdk"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run plays the part that the arguments name; without any it is the driver.
+func run(ctx context.Context, args []string) error {
+	part, rest := "", args
+	if len(args) > 0 {
+		part, rest = args[0], args[1:]
+	}
+	switch {
+	case part == "simulate" && len(rest) == 2:
+		people, err := strconv.Atoi(rest[0])
+		if err != nil {
+			return err
+		}
+		return simulate(ctx, people, rest[1], os.Stdout)
+	case part == "work":
+		return work(ctx, os.Stdin, os.Stdout)
+	case part == "plugin": // as Posture's host starts it
+		sdk.Serve(synthetic())
+		return nil
+	case part == "profiled" && len(rest) == 4: // FOLDER plugin serve NAME
+		return serveProfiled(rest[0], rest[3])
+	}
+	return drive(ctx, args)
+}
+
+func serveProfiled(folder, name string) error {
+	p, ok := builtin.Plugin(name)
+	if !ok {
+		return fmt.Errorf("there is no built-in plugin %q", name)
+	}
+	stop, err := profile(filepath.Join(folder, name+".pprof"))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	sdk.Serve(p)
+	return nil
+}
+
+// options are the driver's flags.
+type options struct {
+	posture string // the executable that is measured
+	quick   bool
+	json    bool
+	profile string
+	dir     string // for whatever must be written
+	only    string
+}
+
+func drive(ctx context.Context, args []string) (err error) {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.posture, "posture", "bin/posture", "measure this `FILE`")
+	flags.BoolVar(&o.quick, "quick", os.Getenv("BENCH_QUICK") != "", "only see that everything runs: under a minute, inexact (also BENCH_QUICK=1)")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the live scans' processes into this `FOLDER`")
+	flags.StringVar(&o.only, "only", "", "run this `PART` alone: live, boundary, merge or start")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if o.posture, err = filepath.Abs(o.posture); err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.posture); err != nil {
+		return fmt.Errorf("%w; make build makes it", err)
+	}
+	if o.dir, err = os.MkdirTemp("", "posture-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+	return measure(ctx, o)
+}
+
+// measure runs the parts one after the other, so that none disturbs another.
+func measure(ctx context.Context, o options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	people := 300
+	if o.quick {
+		people = 60
+	}
+	sims, err := startSimulators(ctx, self, people, o.dir)
+	if err != nil {
+		return err
+	}
+	defer sims.process.stop()
+	r := newReport(o)
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, options, string, *simulators, *report) error
+	}{{"live", measureLive}, {"boundary", measureBoundary}, {"merge", measureMerge}, {"start", measureStart}} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		if err := part.run(ctx, o, self, sims, r); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		if err := r.flush(os.Stdout); err != nil {
+			return err
+		}
+	}
+	return r.end(os.Stdout)
+}
