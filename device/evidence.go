@@ -1,9 +1,6 @@
 package device
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // The weights of what a record says about a practice, see [Practice.weight].
 const (
@@ -16,7 +13,7 @@ const (
 )
 
 // weight says how much a record of a device with this platform knows about a practice.
-func (p *Practice) weight(platform string) int8 {
+func (p *Practice) weight(platform string) int {
 	switch {
 	case p.Status == OK, p.Status == Nudge, p.Status == Warn:
 		return weightVerdict
@@ -36,7 +33,7 @@ func (p *Practice) weight(platform string) int8 {
 }
 
 // severity orders verdicts, and findings not yet judged, by how bad they are.
-func (p *Practice) severity() int8 {
+func (p *Practice) severity() int {
 	switch {
 	case p.Status == Warn:
 		return 3
@@ -49,44 +46,51 @@ func (p *Practice) severity() int8 {
 	}
 }
 
-// finding is where the best evidence on one practice is, so far. The practice
-// itself is fetched in the end: it is too big to be copied at every step.
+// finding is the best evidence on one practice so far.
 type finding struct {
-	record   *Device
-	at       time.Time // the time that counts: the practice's own, or else its record's
-	weight   int8
-	severity int8
+	best   Practice // with the time that counts
+	weight int
+	dated  bool // the practice itself had a time
 	// value is the newest finding of a source, for a verdict that came without one.
 	value   *bool
 	valueAt time.Time
 }
 
-// consider takes over what another record says when it is better evidence. Of
-// equals the first stays.
-func (f *finding) consider(p *Practice, r *Device) {
-	at := p.LastUpdated
-	if at.IsZero() {
-		at = r.LastSync
+// consider takes over what another record, last heard from at synced, says when
+// it is better evidence. Of equals the first stays.
+func (f *finding) consider(p *Practice, weight int, synced time.Time) {
+	dated := !p.LastUpdated.IsZero()
+	if !dated {
+		p.LastUpdated = synced
 	}
 	if p.Value != nil {
-		c := at.Compare(f.valueAt)
+		c := p.LastUpdated.Compare(f.valueAt)
 		if f.value == nil || c > 0 || (c == 0 && *f.value && !*p.Value) {
-			f.value, f.valueAt = p.Value, at
+			f.value, f.valueAt = p.Value, p.LastUpdated
 		}
 	}
-	weight, severity := p.weight(r.Platform), p.severity()
-	if f.record == nil || cmp.Or(cmp.Compare(weight, f.weight), at.Compare(f.at), cmp.Compare(severity, f.severity)) > 0 {
-		f.record, f.at, f.weight, f.severity = r, at, weight, severity
+	if f.yieldsTo(p, weight) {
+		f.best, f.weight, f.dated = *p, weight, dated
 	}
+}
+
+func (f *finding) yieldsTo(p *Practice, weight int) bool {
+	if weight != f.weight {
+		return weight > f.weight
+	}
+	if c := p.LastUpdated.Compare(f.best.LastUpdated); c != 0 {
+		return c > 0
+	}
+	return p.severity() > f.best.severity()
 }
 
 // practice gives the outcome for a device last heard from at synced. A practice
 // without a time of its own is as old as its record: it gets the record's time
 // when the device has a newer one.
-func (f *finding) practice(key string, synced time.Time) Practice {
-	p := f.record.Practices[key]
-	if p.LastUpdated.IsZero() && !f.at.Equal(synced) {
-		p.LastUpdated = f.at
+func (f *finding) practice(synced time.Time) Practice {
+	p := f.best
+	if !f.dated && p.LastUpdated.Equal(synced) {
+		p.LastUpdated = time.Time{}
 	}
 	if p.Value == nil {
 		p.Value = f.value
@@ -101,7 +105,7 @@ func (b *builder) practices(records []int32, synced time.Time) map[string]Practi
 	for _, rec := range records {
 		r := &b.ix.records[rec]
 		for key, p := range r.Practices {
-			b.findings.of(key).consider(&p, r)
+			b.findings.of(key).consider(&p, p.weight(r.Platform), r.LastSync)
 		}
 	}
 	n := len(b.findings.keys)
@@ -118,7 +122,7 @@ func (b *builder) practices(records []int32, synced time.Time) map[string]Practi
 		return &bools[len(bools)-1]
 	}
 	for i, key := range b.findings.keys {
-		p := b.findings.list[i].practice(key, synced)
+		p := b.findings.list[i].practice(synced)
 		p.Value, p.Display = own(p.Value), own(p.Display)
 		out[key] = p
 	}
@@ -158,6 +162,6 @@ func (f *findings) of(key string) *finding {
 		f.byKey[key] = n
 	}
 	f.keys = append(f.keys, key)
-	f.list = append(f.list, finding{})
+	f.list = append(f.list, finding{weight: -1})
 	return &f.list[n]
 }

@@ -60,7 +60,7 @@ func notTaken(name string) error {
 // a published one, else none.
 func released(version string) string {
 	v := "v" + strings.TrimPrefix(version, "v")
-	if regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$`).MatchString(v) {
+	if regexp.MustCompile(`^v\d+\.\d+\.\d+(-(alpha|beta|rc)[0-9.]*)?$`).MatchString(v) {
 		return v
 	}
 	return ""

@@ -97,9 +97,7 @@ func (p *process) connect(ctx context.Context, program Program, o Options) error
 		StartTimeout:     o.Limits.StartTimeout,
 		Logger:           p.logger,
 		Stderr:           io.Discard, // the logger has it
-		GRPCDialOptions: []grpc.DialOption{
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(sdk.MaxMessageSize), grpc.MaxCallSendMsgSize(sdk.MaxMessageSize)),
-		},
+		GRPCDialOptions:  sdk.DialOptions(),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			return p.child.withEnv(append(cmd.Env, self.env())), nil
 		},

@@ -104,9 +104,9 @@ func TestPythonPlugin(t *testing.T) {
 	t.Run("configuration refused", func(t *testing.T) {
 		other := t.TempDir()
 		installPython(t, filepath.Join(other, "plugins"))
-		configure(t, other, "  pydemo:\n    PYDEMO_TOKEN: "+token+"\n    PYDEMO_MODLE: typo\n")
+		configure(t, other, "  pydemo:\n    PYDEMO_TOKEN: "+token+"\n    PYDEMO_COLOUR: brass\n")
 		_, stderr, status := posture(t, other, "config", "check")
-		if status != 1 || !strings.Contains(stderr, "PYDEMO_MODLE") || strings.Contains(stderr, token) {
+		if status != 1 || !strings.Contains(stderr, "PYDEMO_COLOUR") || strings.Contains(stderr, token) {
 			t.Errorf("exit status %d\n%s", status, stderr)
 		}
 	})

@@ -66,7 +66,7 @@ func packageState(file *ast.File) (found []ast.Node) {
 				continue
 			}
 			for _, spec := range d.Specs {
-				found = append(found, variables(file, d, spec.(*ast.ValueSpec))...) //nolint:errcheck // what a var holds
+				found = append(found, variables(file, d, spec.(*ast.ValueSpec))...)
 			}
 		}
 	}
@@ -141,7 +141,7 @@ func TestPackageState(t *testing.T) {
 		}
 		var names []string
 		for _, n := range packageState(file) {
-			names = append(names, n.(*ast.Ident).Name) //nolint:errcheck // all are names
+			names = append(names, n.(*ast.Ident).Name)
 		}
 		if got := strings.Join(names, " "); got != want {
 			t.Errorf("%s: found %q, want %q", code, got, want)

@@ -121,17 +121,15 @@ func measureMemory(ctx context.Context, o options, file string, sims *simulators
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	procs := map[string]int{"host": d.cmd.Process.Pid}
-	var health struct {
-		Plugins []struct {
-			Name string `json:"name"`
-			PID  int    `json:"pid"`
-		} `json:"plugins"`
+	var plugins []struct {
+		Name string `json:"name"`
+		PID  int    `json:"pid"`
 	}
-	if err := getJSON(ctx, d.address+"/api/v1/status", &health); err != nil {
+	if err := getJSON(ctx, d.address+"/api/v1/plugins", &plugins); err != nil {
 		return err
 	}
 	names := []string{"host"}
-	for _, p := range health.Plugins {
+	for _, p := range plugins {
 		procs[p.Name] = p.PID
 		names = append(names, p.Name)
 	}

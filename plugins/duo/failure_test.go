@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setUp(t, benchOptions{sim: tt.sim, wait: time.Hour, prepare: func(b *bench) {
-				if tt.fault != (simhttp.Fault{}) {
+				if !reflect.ValueOf(tt.fault).IsZero() {
 					b.server.Faults.Add(tt.fault)
 				}
 			}})
@@ -282,8 +283,9 @@ func TestCircle(t *testing.T) {
 			client := sdktest.Open(t, plugin, map[string]any{"DUO_INTEGRATION_KEY": "a", "DUO_SECRET_KEY": secret, "DUO_API_HOSTNAME": web.URL})
 			_, err := client.TestConnectivity(t.Context())
 			checkError(t, err, fault.BadResponse, "circle")
-			if requests != period+1 {
-				t.Errorf("%d requests, want %d", requests, period+1)
+			// Once, or twice when the first pull was over before the test asked.
+			if pulls := requests / (period + 1); requests%(period+1) != 0 || pulls < 1 || pulls > 2 {
+				t.Errorf("%d requests, want %d for each pull", requests, period+1)
 			}
 		})
 	}

@@ -111,6 +111,26 @@ func serverOptions(logger *slog.Logger) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessageSize), grpc.MaxSendMsgSize(MaxMessageSize),
 		grpc.UnaryInterceptor(recoverUnary(logger)), grpc.StreamInterceptor(recoverStream(logger)),
+		grpc.StaticStreamWindowSize(windowSize), grpc.StaticConnWindowSize(windowSize),
+		grpc.NumStreamWorkers(streamWorkers),
+	}
+}
+
+const (
+	// windowSize is how much may be under way before the other side has read it.
+	// Fixed, it spares the pings by which gRPC otherwise measures the connection
+	// while data arrives: to a process of the same machine there is no distance.
+	windowSize = 4 << 20
+	// streamWorkers are goroutines that stay for the next call, so that not every
+	// call has to grow a stack. When all are busy, a call gets one of its own.
+	streamWorkers = 16
+)
+
+// DialOptions are how the host dials a plugin.
+func DialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessageSize), grpc.MaxCallSendMsgSize(MaxMessageSize)),
+		grpc.WithStaticStreamWindowSize(windowSize), grpc.WithStaticConnWindowSize(windowSize),
 	}
 }
 

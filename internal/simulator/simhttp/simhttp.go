@@ -34,6 +34,8 @@ type Fault struct {
 	Truncate   bool          // announce the whole answer, send half of it
 	Endless    bool          // send JSON white space for ever
 	Huge       int64         // send this many bytes of a JSON text
+	// Rewrite changes the body that would have been sent.
+	Rewrite func(body []byte) []byte
 }
 
 // Faults is middleware that counts requests and misbehaves as told. The zero
@@ -194,6 +196,15 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) 
 		stream(w, r, -1)
 	case f.Huge > 0:
 		stream(w, r, f.Huge)
+	case f.Rewrite != nil:
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.Header().Del("Content-Length")
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(f.Rewrite(rec.Body.Bytes()))
 	default:
 		next.ServeHTTP(w, r)
 	}

@@ -18,8 +18,12 @@ proto=$root/plugins/sdk/proto
 # The folder is named after everything that decides what is in it.
 key=$( { "$python" --version; cat "$here/requirements.txt" "$0"; find "$proto" -name '*.proto' -exec cat {} +; } | cksum | tr ' ' '-')
 venv=$cache/$key
+mkdir -p "$cache"
+if command -v flock >/dev/null 2>&1; then
+	exec 9>"$cache/lock" # tests may run side by side
+	flock 9
+fi
 if [ ! -e "$venv/complete" ]; then
-	mkdir -p "$cache"
 	rm -rf "$venv"
 	"$python" -m venv "$venv" >&2
 	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2
