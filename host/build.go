@@ -147,13 +147,13 @@ func (b *builder) items() ([]supervise.Item, error) {
 // a file of the plugin's name, or posture-plugin-NAME, in the plugin folder.
 func (b *builder) program(name, sha256 string) (supervise.Program, error) {
 	if slices.Contains(b.o.Builtin, name) {
-		return supervise.Program{Name: name, Path: b.o.Executable, Args: []string{"plugin", "serve", name}}, nil
+		return supervise.Program{Name: name, Path: b.o.Executable, Args: []string{"plugin", "serve", name}, Dir: b.folder()}, nil
 	}
 	if dir := b.settings.PluginDir; dir != "" {
 		for _, file := range []string{name, "posture-plugin-" + name} {
 			path := filepath.Join(dir, file)
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				return supervise.Program{Name: name, Path: path, SHA256: sha256}, nil
+				return supervise.Program{Name: name, Path: path, SHA256: sha256, Dir: b.folder()}, nil
 			}
 		}
 	}
@@ -163,6 +163,20 @@ func (b *builder) program(name, sha256 string) (supervise.Program, error) {
 	}
 	known := append(slices.Sorted(slices.Values(b.o.Builtin)), "re_filter", "mac_manufacturer", "vpn_labeler")
 	return supervise.Program{}, fault.New(fault.Invalid, "unknown plugin; built in are %s; %s", strings.Join(known, ", "), where)
+}
+
+// folder is where plugins work: the configuration file's folder, so that relative
+// paths in their blocks start where those of the rest of the file do.
+func (b *builder) folder() string {
+	name := b.file.Name()
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return "" // standard input
+	}
+	absolute, err := filepath.Abs(name)
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(absolute)
 }
 
 // configure gives the function by which the supervisor learns a plugin's

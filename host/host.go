@@ -158,7 +158,9 @@ func (h *Host) Status() []supervise.Status {
 	plugins := h.sup.Plugins()
 	out := make([]supervise.Status, len(plugins))
 	for i, p := range plugins {
-		out[i] = p.Status()
+		if out[i] = p.Status(); out[i].Path == h.o.Executable {
+			out[i].Path = "built-in"
+		}
 	}
 	return out
 }

@@ -55,6 +55,13 @@ func newMetrics() *metrics {
 	return m
 }
 
+// version adds a constant that names the version that runs.
+func (m *metrics) version(v string) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "posture_build_info", Help: "1, with the version that runs.", ConstLabels: prometheus.Labels{"version": v},
+	}, func() float64 { return 1 }))
+}
+
 // watch adds what is read off the supervisor when the metrics are asked for.
 func (m *metrics) watch(sup *supervise.Supervisor) {
 	m.registry.MustRegister(&stateCollector{sup: sup, desc: prometheus.NewDesc(

@@ -35,6 +35,7 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 	if err != nil {
 		return err
 	}
+	h.metrics.version(version)
 	mux := http.NewServeMux()
 	api.New(&server{Host: h, localKey: key}, h.o.Logger, h.Settings().MaxConcurrentScans).Register(mux)
 	s := httpserver.New(mux, httpserver.Options{

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,13 +29,13 @@ func newConfigCheck(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Check the configuration, the plugins' part included",
 		Long: `Check the configuration as the daemon would at its start: the plugins are started
-and asked about their part, but nothing is sent to any vendor. Exit status 1 when
-anything is wrong.`,
+and asked about their part. Whether the vendors can be reached is what posture
+connectivity tests. Exit status 1 when anything is wrong.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, load, err := env.loadOnce()
 			if err != nil {
-				return err
+				return env.allProblems(err)
 			}
 			h, err := host.Open(cmd.Context(), env.options(load, env.logger()))
 			if err != nil {
@@ -59,6 +61,34 @@ anything is wrong.`,
 			return err
 		},
 	}
+}
+
+// allProblems adds to what is wrong with the top level what is wrong with the
+// blocks of built-in plugins, so that one run tells everything.
+func (e *environment) allProblems(err error) error {
+	var problems config.Problems
+	path, findErr := config.Find(e.configPath, e.getenv)
+	if !errors.As(err, &problems) || findErr != nil || path == "-" {
+		return err
+	}
+	file, _ := config.Load(path, e.environ, builtin.Names()...)
+	if file == nil { // not readable at all
+		return err
+	}
+	schemas, schemaErr := localSchemas()
+	if schemaErr != nil {
+		return err
+	}
+	var more config.Problems
+	if errors.As(file.Check(schemas, practices.Schema()), &more) {
+		for _, p := range more {
+			if name, isBlock := strings.CutPrefix(p.Path, "plugins."); isBlock && schemas[strings.SplitN(name, ".", 2)[0]] == nil {
+				continue // an external plugin, which is asked when it runs
+			}
+			problems = append(problems, p)
+		}
+	}
+	return problems
 }
 
 func newConfigShow(env *environment) *cobra.Command {

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -30,6 +31,10 @@ func newBreakers(plugin string, o Options) *breakers {
 	return b
 }
 
+// errNoVerdict tells a breaker that a call has shown nothing about the plugin:
+// it neither opens the breaker nor, as a trial, closes it.
+var errNoVerdict = errors.New("the caller gave up")
+
 // group says what an operation asks for: the look-ups of devices belong together.
 func group(op string) string {
 	if strings.HasPrefix(op, "devices_by_") {
@@ -48,6 +53,7 @@ func (b *breakers) of(op string) *gobreaker.TwoStepCircuitBreaker[any] {
 		breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 			Name: name, MaxRequests: 1, Timeout: b.o.Limits.BreakerOpen,
 			ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= b.o.Limits.BreakerFailures },
+			IsExcluded:    func(err error) bool { return errors.Is(err, errNoVerdict) },
 			OnStateChange: b.changed,
 		})
 		b.groups[name] = breaker

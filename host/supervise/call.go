@@ -116,7 +116,11 @@ func (p *Plugin) attempt(ctx context.Context, c call, f func(context.Context, *s
 
 // settle tells the breaker, and ends a process that no longer answers at all.
 func (p *Plugin) settle(ctx context.Context, c call, proc *process, err error, done func(error)) {
-	if err != nil && (givenUp(ctx) || !countsAsFailure(err)) {
+	switch {
+	case err != nil && givenUp(ctx):
+		done(errNoVerdict)
+		return
+	case err != nil && !countsAsFailure(err):
 		done(nil) // the caller's doing, not the plugin's
 		return
 	}

@@ -40,6 +40,7 @@ type child struct {
 func newChild(program Program) *child {
 	cmd := exec.Command(program.Path, program.Args...) //nolint:gosec,noctx // the administrator names plugins; it outlives any context
 	cmd.Args[0] = "posture-plugin-" + program.Name
+	cmd.Dir = program.Dir
 	cmd.SysProcAttr = sysProcAttr()
 	return &child{cmd: cmd, done: make(chan struct{})}
 }

@@ -15,11 +15,12 @@ type Program struct {
 	Name   string   // the plugin's name in the configuration
 	Path   string   // the executable
 	Args   []string // its arguments, without the program's name
+	Dir    string   // its working folder, from which relative paths in its configuration start; empty: the host's
 	SHA256 string   // hexadecimal checksum that the executable must have; empty: any
 }
 
 func (p Program) equal(o Program) bool {
-	return p.Name == o.Name && p.Path == o.Path && p.SHA256 == o.SHA256 && slices.Equal(p.Args, o.Args)
+	return p.Name == o.Name && p.Path == o.Path && p.Dir == o.Dir && p.SHA256 == o.SHA256 && slices.Equal(p.Args, o.Args)
 }
 
 // Settings is what a plugin is configured with, and its limits.

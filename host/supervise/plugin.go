@@ -165,9 +165,8 @@ func (p *Plugin) startLocked() error {
 	program, configure := p.program, p.configure
 	p.keeper.Go(func() {
 		defer close(starting.done)
-		var proc *process
-		proc, starting.err = launch(p.ctx, program, configure, p.o)
-		p.adopt(proc, starting.err)
+		proc, err := launch(p.ctx, program, configure, p.o)
+		starting.err = p.adopt(starting, proc, err)
 	})
 	return nil
 }
@@ -181,22 +180,30 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// adopt takes over what a start gave.
-func (p *Plugin) adopt(proc *process, err error) {
+// adopt takes over what a start gave, and gives the error for those who wait for
+// it. What a start gave that is no longer wanted is ended: those who waited look
+// again.
+func (p *Plugin) adopt(starting *start, proc *process, err error) error {
 	p.mu.Lock()
-	p.starting = nil
-	closed := p.closed
+	current := p.starting == starting && !p.closed
+	if p.starting == starting {
+		p.starting = nil
+	}
 	switch {
-	case closed:
+	case !current:
 	case err != nil:
 		p.failedLocked(err)
 	default:
 		p.installLocked(proc)
 	}
 	p.mu.Unlock()
-	if closed && proc != nil {
+	if current {
+		return err
+	}
+	if proc != nil {
 		proc.stop(0)
 	}
+	return nil
 }
 
 // installLocked makes proc the plugin's process and watches over it.
@@ -308,7 +315,7 @@ func (p *Plugin) replace(program Program, configure Configure, proc *process) {
 	p.mu.Lock()
 	old := p.proc
 	p.program, p.configure = program, configure
-	p.crashes, p.notBefore = 0, time.Time{}
+	p.crashes, p.notBefore, p.starting = 0, time.Time{}, nil // a start under way has the old settings
 	p.breakers = newBreakers(p.name, p.o)
 	p.installLocked(proc)
 	p.mu.Unlock()
@@ -323,7 +330,7 @@ func (p *Plugin) reset(program Program, configure Configure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.program, p.configure = program, configure
-	p.crashes, p.notBefore = 0, time.Time{}
+	p.crashes, p.notBefore, p.starting = 0, time.Time{}, nil // a start under way has the old settings
 }
 
 // drain waits for an old process's calls, within bounds, and ends it.

@@ -16,9 +16,11 @@ type Supervisor struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	applying sync.Mutex // held while the set changes, which takes time
+	closed   bool       // under applying
+
 	mu      sync.Mutex
 	plugins []*Plugin
-	closed  bool
 }
 
 // Item is one plugin of the wanted set.
@@ -62,13 +64,13 @@ func (s *Supervisor) Plugin(name string) (*Plugin, bool) {
 // Apply returns why. A new plugin that does not start for another reason is kept
 // and tried again. It names the plugins that were started, replaced or ended.
 func (s *Supervisor) Apply(ctx context.Context, items []Item) (changed []string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	if s.closed {
 		return nil, fault.New(fault.Unavailable, "the supervisor has been closed")
 	}
-	current := make(map[string]*Plugin, len(s.plugins))
-	for _, p := range s.plugins {
+	current := make(map[string]*Plugin, len(items))
+	for _, p := range s.Plugins() {
 		current[p.name] = p
 	}
 	changes := make([]change, len(items))
@@ -106,7 +108,9 @@ func (s *Supervisor) Apply(ctx context.Context, items []Item) (changed []string,
 		}
 		plugins = append(plugins, p)
 	}
+	s.mu.Lock()
 	s.plugins = plugins
+	s.mu.Unlock()
 	for name, p := range current {
 		changed = append(changed, name)
 		group.Go(p.close)
@@ -179,11 +183,11 @@ func (s *Supervisor) open(ctx context.Context, item Item) change {
 
 // Close ends every plugin and returns when no process is left.
 func (s *Supervisor) Close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.closed = true
 	var group sync.WaitGroup
-	for _, p := range s.plugins {
+	for _, p := range s.Plugins() {
 		group.Go(p.close)
 	}
 	group.Wait()

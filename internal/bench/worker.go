@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,7 @@ func newWorker(ctx context.Context, s setup) (*worker, error) {
 			return nil, err
 		}
 	}
+	debug.SetGCPercent(gcPercent)
 	h, err := host.Open(ctx, host.Options{
 		Load:   func() (*config.File, error) { return config.Load(file, nil, builtin.Names()...) },
 		Logger: slog.New(slog.DiscardHandler), Executable: executable, Builtin: builtin.Names(),
@@ -140,6 +142,9 @@ func newWorker(ctx context.Context, s setup) (*worker, error) {
 		close: h.Close,
 	}, nil
 }
+
+// gcPercent is what posture serve sets for itself.
+const gcPercent = 300
 
 // pluginConcurrency is above what the most people at once can ask of one plugin,
 // as the bare client has no limit either.

@@ -1,9 +1,11 @@
 package bitfit
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // The types below read bitFit's JSON in one pass and never fail over the type of
@@ -20,6 +22,12 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	}
 	switch c := b[0]; {
 	case c == '"':
+		// The decoder has checked the value, so that without escapes and odd bytes
+		// the text is what stands between the quotes.
+		if plain := b[1 : len(b)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+			*t = text(plain)
+			return nil
+		}
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
 			return err
