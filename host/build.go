@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"os"
@@ -306,8 +307,9 @@ func sourcesOf(sup *supervise.Supervisor, s config.Settings) []scan.Source {
 }
 
 func neverStarted(p *supervise.Plugin) error {
+	s := p.Status()
 	return &fault.Error{
-		Kind: fault.Unavailable, Source: p.Name(), Message: "the plugin could not be started: " + p.Status().LastError,
-		Remedy: "see posture plugin info " + p.Name(),
+		Kind: fault.Unavailable, Source: p.Name(), Message: "the plugin could not be started: " + s.LastError,
+		Remedy: cmp.Or(s.LastRemedy, "see posture plugin info "+p.Name()),
 	}
 }

@@ -49,7 +49,10 @@ connectivity tests. Exit status 1 when anything is wrong.`,
 					continue
 				}
 				failed = true
-				_, _ = fmt.Fprintf(env.stderr, "%s: does not start: %s\n", s.Name, s.LastError)
+				_, _ = fmt.Fprintf(env.stderr, "%s: does not start: %s\n", s.Name, printable(s.LastError))
+				if s.LastRemedy != "" {
+					_, _ = fmt.Fprintf(env.stderr, "  → %s\n", printable(s.LastRemedy))
+				}
 			}
 			for _, w := range h.Warnings() {
 				_, _ = fmt.Fprintln(env.stderr, "warning: "+w.String())

@@ -28,6 +28,7 @@ the log-in, the permissions. Exit status: 0 all passed, 1 usage or configuration
 2 some failed, 3 all failed.
 
 Namespaces: ` + strings.Join(host.Namespaces(), ", "),
+		Example: "  posture connectivity\n  posture connectivity --plugins jamf google\n  posture connectivity --namespaces sources.devices --json",
 		// The seed's form is "--plugins a b", so words that follow belong to it.
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -81,6 +82,8 @@ Namespaces: ` + strings.Join(host.Namespaces(), ", "),
 	cmd.Flags().StringSliceVar(&namespaces, "namespaces", nil, "test only plugins in one of the namespaces `NS...`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	cmd.Flags().StringVar(&debugLog, "debug-log", "", "write a debug log to `FILE`")
+	completeFlag(cmd, "plugins", env.completeConfigured)
+	completeFlag(cmd, "namespaces", completeNamespaces)
 	return cmd
 }
 

@@ -63,6 +63,8 @@ failed, 3 all failed.`,
 	cmd.Flags().BoolVar(&asYAML, "yaml", false, "print the same as YAML")
 	cmd.Flags().StringArrayVar(&sources, "source", nil, "ask only the source `NAME` (may be repeated)")
 	cmd.MarkFlagsMutuallyExclusive("json", "yaml")
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	completeFlag(cmd, "source", env.completeConfigured)
 	return cmd
 }
 
@@ -92,6 +94,9 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]sca
 	}
 	defer h.Close()
 	pipeline := h.Pipeline()
+	if !slices.ContainsFunc(pipeline.Sources, func(s scan.Source) bool { return len(sources) == 0 || slices.Contains(sources, s.Name) }) {
+		return nil, noSource(sources)
+	}
 	answers := make([]scan.Posture, len(emails))
 	var (
 		group sync.WaitGroup
@@ -110,15 +115,26 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]sca
 	return answers, ctx.Err()
 }
 
-// statusOf gives the exit status that the answers deserve.
+// noSource says that nobody would be asked: an empty answer would read as "no
+// devices".
+func noSource(sources []string) error {
+	if len(sources) == 0 {
+		return fault.InvalidField("plugins", "", "no source is configured", "see posture config example")
+	}
+	return fault.InvalidField("--source", strings.Join(sources, ", "), "is not enabled, or no source", "see posture plugin list")
+}
+
+// statusOf gives the exit status that the answers deserve. That a transform works
+// does not make up for sources that all failed.
 func statusOf(answers []scan.Posture) error {
 	ok, failed := 0, 0
 	for _, a := range answers {
 		for _, o := range a.Sources {
-			if o.OK {
-				ok++
-			} else {
+			switch {
+			case !o.OK:
 				failed++
+			case strings.HasPrefix(o.Namespace, scan.NamespaceSources):
+				ok++
 			}
 		}
 	}

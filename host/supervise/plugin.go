@@ -61,6 +61,8 @@ type Status struct {
 	Breaker     string          `json:"breaker"` // closed, half-open or open
 	LastError   string          `json:"last_error,omitempty"`
 	LastErrorAt time.Time       `json:"last_error_at,omitzero"`
+	LastKind    string          `json:"last_error_kind,omitempty"`
+	LastRemedy  string          `json:"last_error_remedy,omitempty"` // what to do about it
 	LastSuccess time.Time       `json:"last_success,omitzero"`
 	Path        string          `json:"path"`
 	Description sdk.Description `json:"description"`
@@ -101,6 +103,7 @@ func (p *Plugin) Status() Status {
 	}
 	if p.last.err != nil {
 		s.LastError = p.last.err.Error()
+		s.LastKind, s.LastRemedy = fault.KindOf(p.last.err).String(), fault.RemedyOf(p.last.err)
 	}
 	switch {
 	case p.proc != nil:

@@ -33,6 +33,7 @@ type process struct {
 	client   *sdk.Client
 	logger   *pluginLogger
 	started  time.Time
+	sockets  string // the folder that go-plugin made for the process's socket
 	desc     sdk.Description
 	settings Settings
 	ending   atomic.Bool    // its end was asked for
@@ -98,7 +99,8 @@ func (p *process) connect(ctx context.Context, program Program, o Options) error
 		Logger:           p.logger,
 		Stderr:           io.Discard, // the logger has it
 		GRPCDialOptions:  sdk.DialOptions(),
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+			p.sockets = sockets
 			return p.child.withEnv(append(cmd.Env, self.env())), nil
 		},
 	})
@@ -209,6 +211,11 @@ func (p *process) idle() <-chan struct{} {
 // process is gone and everything of it is released.
 func (p *process) stop(grace time.Duration) {
 	p.ending.Store(true)
+	if p.gp == nil {
+		return // it was never begun
+	}
+	// go-plugin leaves the folder of a process that could not even be started.
+	defer func() { _ = os.RemoveAll(p.sockets) }()
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,12 +122,14 @@ func TestDecodeConfig_mistakes(t *testing.T) {
 			if fault.KindOf(err) != fault.Invalid || err == nil {
 				t.Fatalf("error %v, want an invalid one", err)
 			}
-			var fields []string
-			for _, f := range func() *fault.Error {
-				target := &fault.Error{}
-				_ = errors.As(err, &target)
-				return target
-			}().Fields {
+			var (
+				e      *fault.Error
+				fields []string
+			)
+			if !errors.As(err, &e) {
+				t.Fatalf("%T is no fault", err)
+			}
+			for _, f := range e.Fields {
 				fields = append(fields, f.Name)
 			}
 			if diff := cmp.Diff(tc.fields, fields); diff != "" {

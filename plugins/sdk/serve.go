@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 
@@ -95,6 +96,7 @@ const gcPercent = 300
 // function does. Started by hand it says so and exits.
 func Serve(p Plugin) {
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	ctx, cancel := context.WithCancel(context.Background())
 	logger := newLogger(os.Stderr)
 	watchLifeline(os.Getenv(LifelineKey))

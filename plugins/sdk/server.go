@@ -287,6 +287,8 @@ func (s *server) TransformDevices(ctx context.Context, r *pluginv1.TransformDevi
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	in := make([]device.Device, 0, len(r.GetDevices()))
 	for _, p := range r.GetDevices() {
 		in = append(in, deviceFromProto(p, p.GetSource()))
@@ -303,6 +305,8 @@ func (s *server) TransformEvents(ctx context.Context, r *pluginv1.TransformEvent
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	out, err := c.TransformEvents(ctx, eventsFromProto(r.GetEvents(), ""))
 	if err != nil {
 		return nil, toStatus(err)

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postureproject/posture/host"
+	"github.com/postureproject/posture/plugins/builtin"
+)
+
+// completer suggests words for a shell's completion.
+type completer = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective)
+
+// completeConfigured suggests what is configured; where there is no readable
+// configuration, what is built in. No plugin is started for it.
+func (e *environment) completeConfigured(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	names := builtin.Names()
+	if e.configPath != "-" { // somebody may be typing there
+		if file, err := e.load(); err == nil {
+			names = file.Plugins()
+		}
+	}
+	return beginning(names, begun)
+}
+
+func completeNamespaces(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return beginning(host.Namespaces(), begun)
+}
+
+// beginning gives the names that begin as typed; of a list with commas, the last
+// word is the one being typed.
+func beginning(names []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	before, word := "", begun
+	if i := strings.LastIndexByte(begun, ','); i >= 0 {
+		before, word = begun[:i+1], begun[i+1:]
+	}
+	var out []cobra.Completion
+	for _, name := range names {
+		if strings.HasPrefix(name, word) {
+			out = append(out, before+name)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFlag has a shell suggest values for an option.
+func completeFlag(cmd *cobra.Command, flag string, f completer) {
+	// It fails only for an option that does not exist, or twice for one.
+	_ = cmd.RegisterFlagCompletionFunc(flag, f)
+}
