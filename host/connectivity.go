@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,16 +30,17 @@ type Check struct {
 // those in one of the namespaces, or in any. done, when set, hears of each as
 // soon as it has ended. It fails only when a name is not configured.
 func (h *Host) Connectivity(ctx context.Context, names, namespaces []string, done func(Check)) ([]Check, error) {
+	untested := h.transforms()
 	for _, name := range names {
-		if _, ok := h.sup.Plugin(name); !ok {
+		_, inProcess := untested[name]
+		if _, ok := h.sup.Plugin(name); !ok && !inProcess {
 			return nil, fault.InvalidField("plugins", name, "is not configured", "see posture plugin list")
 		}
 	}
 	var chosen []*supervise.Plugin
 	for _, p := range h.sup.Plugins() {
 		d, known := p.Description()
-		inNamespace := len(namespaces) == 0 || !known || slices.ContainsFunc(namespacesOf(d), func(n string) bool { return slices.Contains(namespaces, n) })
-		if inNamespace && (len(names) == 0 || slices.Contains(names, p.Name())) {
+		if (!known || wanted(namespacesOf(d), namespaces)) && wanted([]string{p.Name()}, names) {
 			chosen = append(chosen, p)
 		}
 	}
@@ -58,7 +60,41 @@ func (h *Host) Connectivity(ctx context.Context, names, namespaces []string, don
 		})
 	}
 	group.Wait()
+	for _, name := range slices.Sorted(maps.Keys(untested)) {
+		if !wanted(untested[name], namespaces) || !wanted([]string{name}, names) {
+			continue
+		}
+		c := Check{Plugin: name, Namespaces: untested[name], Outcome: "no_test"}
+		checks = append(checks, c)
+		if done != nil {
+			done(c)
+		}
+	}
 	return checks, nil
+}
+
+// wanted reports whether one of the values is asked for; without a wish all are.
+func wanted(values, wish []string) bool {
+	return len(wish) == 0 || slices.ContainsFunc(values, func(v string) bool { return slices.Contains(wish, v) })
+}
+
+// transforms gives the namespaces of the configured transforms that are built in:
+// these have no process and nothing to test.
+func (h *Host) transforms() map[string][]string {
+	g := h.active.Load()
+	out := map[string][]string{}
+	add := func(name, namespace string, external bool) {
+		if !external && slices.Contains(g.file.Plugins(), name) {
+			out[name] = append(out[name], namespace)
+		}
+	}
+	for _, stage := range g.pipeline.DeviceStages {
+		add(stage.Name, scan.NamespaceDeviceStages, stage.External)
+	}
+	for _, stage := range g.pipeline.EventStages {
+		add(stage.Name, scan.NamespaceEventStages, stage.External)
+	}
+	return out
 }
 
 func check(ctx context.Context, p *supervise.Plugin) Check {

@@ -80,8 +80,8 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 
 // Reload reads the configuration again and makes it so: only plugins whose
 // configuration changed are started anew. When anything is wrong, everything
-// stays as it was and the error says why. Where to listen and where state is
-// kept take effect at the next start.
+// stays as it was and the error says why. Where to listen, where state is kept,
+// how to log and how much to do at once take effect at the next start.
 func (h *Host) Reload(ctx context.Context) error {
 	h.reload.Lock()
 	defer h.reload.Unlock()
@@ -104,10 +104,27 @@ func (h *Host) tryReload(ctx context.Context) (changed []string, err error) {
 	if changed, err = h.apply(ctx, file); err != nil {
 		return nil, err
 	}
-	if after := file.Settings(); before.Listen != after.Listen || before.StateDir != after.StateDir {
-		h.o.Logger.WarnContext(ctx, "listen and state_dir take effect at the next start")
+	if keys := startOnly(before, file.Settings()); len(keys) > 0 {
+		h.o.Logger.WarnContext(ctx, "some changes take effect at the next start", "keys", strings.Join(keys, ", "))
 	}
 	return changed, nil
+}
+
+// startOnly names the changed keys that a running host does not take up.
+func startOnly(before, after config.Settings) []string {
+	var keys []string
+	add := func(changed bool, key string) {
+		if changed {
+			keys = append(keys, key)
+		}
+	}
+	add(before.Listen != after.Listen, "listen")
+	add(before.StateDir != after.StateDir, "state_dir")
+	add(before.ScanTimeout < after.ScanTimeout, "scan_timeout") // the limit of a request is above the old one only
+	add(before.MaxConcurrentScans != after.MaxConcurrentScans, "max_concurrent_scans")
+	add(before.LogLevel != after.LogLevel, "log_level")
+	add(before.LogFormat != after.LogFormat, "log_format")
+	return keys
 }
 
 // apply makes a configuration the one in force. All that can fail comes first.

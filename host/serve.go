@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -28,16 +29,16 @@ func (h *Host) Listen(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers HTTP requests on the listener until the context ends. A value on
+// Serve answers HTTP requests on the listener until the context ends. A signal on
 // reload has the configuration read again.
-func (h *Host) Serve(ctx context.Context, listener net.Listener, version string, reload <-chan struct{}) error {
+func (h *Host) Serve(ctx context.Context, listener net.Listener, version string, reload <-chan os.Signal) error {
 	key, err := TokenKey(h)
 	if err != nil {
 		return err
 	}
 	h.metrics.version(version)
 	mux := http.NewServeMux()
-	api.New(&server{Host: h, localKey: key}, h.o.Logger, h.Settings().MaxConcurrentScans).Register(mux)
+	api.New(&server{Host: h, localKey: key, local: isLoopback(listener.Addr())}, h.o.Logger, h.Settings().MaxConcurrentScans).Register(mux)
 	s := httpserver.New(mux, httpserver.Options{
 		Logger: h.o.Logger, Registry: h.metrics.registry, Ready: h.Ready, Version: version,
 		RequestTimeout: h.Settings().ScanTimeout + h.Settings().DefaultTimeout,
@@ -81,18 +82,26 @@ func KeyFor(configured, stateDir string) ([]byte, error) {
 type server struct {
 	*Host
 	localKey []byte
+	local    bool // only this machine reaches it
+}
+
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // Policy implements [api.Host]. Without a log-in manager and without a key of
 // its own, the server is open: it listens on loopback only, unless the
-// configuration allows more in so many words.
+// configuration allows more in so many words. The address is that of the start: a
+// reload that takes the key away does not open what others reach.
 func (s *server) Policy() auth.Policy {
 	settings := s.Settings()
 	key := s.localKey
 	if configured := settings.JWTSecretKey.Reveal(); configured != "" {
 		key = []byte(configured)
 	}
-	return auth.Policy{Key: key, Admins: settings.Admins, Open: settings.JWTSecretKey == "" && settings.LoginManager == ""}
+	open := settings.JWTSecretKey == "" && settings.LoginManager == "" && (s.local || settings.AllowRemoteWithoutLogin)
+	return auth.Policy{Key: key, Admins: settings.Admins, Open: open}
 }
 
 // SendFeedback implements [api.Host].

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -15,7 +16,11 @@ import (
 const ouiFileKey = "OUI_FILE"
 
 // MACManufacturer fills in the manufacturer of devices that have none.
-type MACManufacturer struct{ table *ouidata.Table }
+type MACManufacturer struct {
+	// table gives the prefixes. The built-in ones take tens of milliseconds to
+	// unpack, which the first device that needs them pays, not the start.
+	table func() (*ouidata.Table, error)
+}
 
 // NewMACManufacturer reads the settings of mac_manufacturer: optionally OUI_FILE,
 // the path of a list of prefixes in a form that [ouidata.Parse] reads, which is
@@ -29,11 +34,10 @@ func NewMACManufacturer(raw json.RawMessage) (*MACManufacturer, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := ouidata.BuiltinWith(more)
-	if err != nil {
-		return nil, fault.Wrap(err, "read "+NameMACManufacturer, "")
-	}
-	return &MACManufacturer{table}, nil
+	return &MACManufacturer{table: sync.OnceValues(func() (*ouidata.Table, error) {
+		table, err := ouidata.BuiltinWith(more)
+		return table, fault.Wrap(err, "read "+NameMACManufacturer, "")
+	})}, nil
 }
 
 func ouiFile(value json.RawMessage) ([]ouidata.Prefix, error) {
@@ -67,23 +71,28 @@ func ouiFile(value json.RawMessage) ([]ouidata.Prefix, error) {
 
 // TransformDevices gives the devices with manufacturers filled in: that of the
 // first hardware address, in the device's own order, that has a registered
-// prefix. It fails only when ctx ends.
+// prefix. It fails when ctx ends, and would if the built-in table were damaged.
 func (m *MACManufacturer) TransformDevices(ctx context.Context, devices []device.Device) ([]device.Device, error) {
 	out := slices.Clone(devices)
 	for i := range out {
 		if err := interrupted(ctx, i); err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(out[i].Manufacturer) == "" {
-			out[i].Manufacturer = m.manufacturer(out[i].Identifiers.MACAddresses)
+		if strings.TrimSpace(out[i].Manufacturer) != "" || len(out[i].Identifiers.MACAddresses) == 0 {
+			continue
 		}
+		table, err := m.table()
+		if err != nil {
+			return nil, err
+		}
+		out[i].Manufacturer = manufacturer(table, out[i].Identifiers.MACAddresses)
 	}
 	return out, nil
 }
 
-func (m *MACManufacturer) manufacturer(macs []device.MAC) string {
+func manufacturer(table *ouidata.Table, macs []device.MAC) string {
 	for _, mac := range macs {
-		if name, ok := m.table.Lookup(mac); ok {
+		if name, ok := table.Lookup(mac); ok {
 			return name
 		}
 	}

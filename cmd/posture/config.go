@@ -17,12 +17,11 @@ import (
 )
 
 func newConfig(env *environment) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check, show and explain the configuration"}
-	cmd.AddCommand(newConfigCheck(env), newConfigShow(env),
+	return group(&cobra.Command{Use: "config", Short: "Check, show and explain the configuration"},
+		newConfigCheck(env), newConfigShow(env),
 		newConfigText(env, "example", "Print a complete, commented configuration to start from", config.Example),
 		newConfigText(env, "schema", "Print the JSON Schema of the configuration, for editors", config.EditorSchema),
 		newConfigText(env, "reference", "Print the description of every key, as Markdown", config.Reference))
-	return cmd
 }
 
 func newConfigCheck(env *environment) *cobra.Command {

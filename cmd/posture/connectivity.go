@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -40,33 +41,10 @@ Namespaces: ` + strings.Join(host.Namespaces(), ", "),
 					return fault.InvalidField("--namespaces", n, "is no namespace", "there are "+strings.Join(host.Namespaces(), ", "))
 				}
 			}
-			logger, closeLog, err := env.debugLogger(debugLog)
+			checks, err := env.connectivity(cmd.Context(), plugins, namespaces, debugLog)
 			if err != nil {
 				return err
 			}
-			defer closeLog()
-			_, load, err := env.loadOnce()
-			if err != nil {
-				return err
-			}
-			options := env.options(load, logger)
-			options.Only = plugins
-			progress := env.newProgress()
-			defer progress.done()
-			progress.say("starting plugins")
-			h, err := host.Open(cmd.Context(), options)
-			if err != nil {
-				return err
-			}
-			defer h.Close()
-			progress.say("testing")
-			checks, err := h.Connectivity(cmd.Context(), plugins, namespaces, func(c host.Check) {
-				logger.Debug("connectivity", "plugin", c.Plugin, "outcome", c.Outcome, "error", c.Error, "took_ms", c.DurationMS)
-			})
-			if err != nil {
-				return err
-			}
-			progress.done()
 			if asJSON {
 				err = env.writeJSON(checks)
 			} else {
@@ -85,6 +63,42 @@ Namespaces: ` + strings.Join(host.Namespaces(), ", "),
 	completeFlag(cmd, "plugins", env.completeConfigured)
 	completeFlag(cmd, "namespaces", completeNamespaces)
 	return cmd
+}
+
+// connectivity runs the tests.
+func (e *environment) connectivity(ctx context.Context, plugins, namespaces []string, debugLog string) ([]host.Check, error) {
+	logger, closeLog, err := e.debugLogger(debugLog)
+	if err != nil {
+		return nil, err
+	}
+	defer closeLog()
+	_, load, err := e.loadOnce()
+	if err != nil {
+		return nil, err
+	}
+	options := e.options(load, logger)
+	options.Only = plugins
+	progress := e.newProgress()
+	defer progress.done()
+	progress.say("starting plugins")
+	h, err := host.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	progress.say("testing")
+	checks, err := h.Connectivity(ctx, plugins, namespaces, func(c host.Check) {
+		logger.Debug("connectivity", "plugin", c.Plugin, "outcome", c.Outcome, "error", c.Error, "took_ms", c.DurationMS)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(checks) == 0 && len(namespaces) > 0:
+		return nil, fault.InvalidField("--namespaces", strings.Join(namespaces, ", "), "no configured plugin is in them", "see posture plugin list")
+	case len(checks) == 0:
+		return nil, fault.InvalidField("plugins", "", "no plugin is configured", "see posture config example")
+	}
+	return checks, nil
 }
 
 // spread gives the words that stand behind --plugins or --namespaces to the one
@@ -132,9 +146,6 @@ func (e *environment) reportChecks(checks []host.Check) error {
 				_, _ = fmt.Fprintln(&b, wrap("→ "+printable(c.Remedy), "  ", e.width()))
 			}
 		}
-	}
-	if len(checks) == 0 {
-		_, _ = fmt.Fprintln(&b, "No configured plugin matches.")
 	}
 	_, err := fmt.Fprint(e.stdout, b.String())
 	return err

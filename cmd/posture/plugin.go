@@ -18,12 +18,8 @@ import (
 )
 
 func newPlugin(env *environment) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "plugin",
-		Short: "See which plugins there are, and start one of your own",
-	}
-	cmd.AddCommand(newPluginList(env), newPluginInfo(env), newPluginNew(env))
-	return cmd
+	return group(&cobra.Command{Use: "plugin", Short: "See which plugins there are, and start one of your own"},
+		newPluginList(env), newPluginInfo(env), newPluginNew(env))
 }
 
 // pluginRow is one plugin for the list.
@@ -167,7 +163,7 @@ func (e *environment) pluginInfo(cmd *cobra.Command, name string) (pluginDetails
 		for i, r := range rows {
 			names[i] = r.Name
 		}
-		return pluginDetails{}, fault.InvalidField("NAME", name, "is no plugin", "there are "+strings.Join(names, ", "))
+		return pluginDetails{}, fault.InvalidField("NAME", name, "is no plugin", choices(name, "there are", names))
 	}
 	details := pluginDetails{pluginRow: rows[i], Schema: transforms.Schemas()[name]}
 	if p, ok := builtin.Plugin(name); ok {
@@ -190,7 +186,7 @@ func (e *environment) pluginInfo(cmd *cobra.Command, name string) (pluginDetails
 
 func (e *environment) reportPlugin(d pluginDetails) error {
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "%s %s (%s)\n%s\n\n", d.Name, d.Version, d.Kind, printable(d.Summary))
+	_, _ = fmt.Fprintf(&b, "%s (%s)\n%s\n\n", strings.TrimSpace(d.Name+" "+d.Version), d.Kind, printable(d.Summary))
 	row := func(what string, values ...string) {
 		if text := strings.Join(values, ", "); text != "" {
 			_, _ = fmt.Fprintf(&b, "%-13s%s\n", what, strings.TrimLeft(wrap(text, strings.Repeat(" ", 13), e.width()), " "))
@@ -216,7 +212,10 @@ func (e *environment) reportPlugin(d pluginDetails) error {
 		Required []string `json:"required"`
 	}
 	if len(d.Schema) > 0 && json.Unmarshal(d.Schema, &schema) == nil && len(schema.Properties) > 0 {
-		_, _ = fmt.Fprintln(&b, "\nConfiguration:")
+		if !strings.HasSuffix(b.String(), "\n\n") {
+			_, _ = fmt.Fprintln(&b)
+		}
+		_, _ = fmt.Fprintln(&b, "Configuration:")
 		if len(schema.Order) == 0 { // a plugin in another language need not give it
 			schema.Order = slices.Sorted(maps.Keys(schema.Properties))
 		}
@@ -231,7 +230,7 @@ func (e *environment) reportPlugin(d pluginDetails) error {
 			if p.Default != nil {
 				marks = append(marks, fmt.Sprintf("default %v", p.Default))
 			}
-			_, _ = fmt.Fprintf(&b, "  %s  %s\n%s\n", key, strings.Join(marks, ", "), wrap(p.Description, "      ", e.width()))
+			_, _ = fmt.Fprintf(&b, "%s\n%s\n", strings.TrimRight("  "+key+"  "+strings.Join(marks, ", "), " "), wrap(p.Description, "      ", e.width()))
 		}
 	}
 	_, err := fmt.Fprint(e.stdout, b.String())

@@ -91,17 +91,18 @@ func (r *reporter) device(d device.Device, now time.Time) {
 		facts = append(facts, "from "+strings.Join(d.Sources, ", "))
 	}
 	r.line("%s", r.styles.render(r.styles.faint, wrap(strings.Join(facts, " · "), "      ", r.width)))
-	for _, status := range []device.Status{device.Warn, device.Nudge, device.Unknown} {
+	for _, status := range []device.Status{device.Warn, device.Nudge} {
 		for _, p := range practicesWith(d, status) {
 			r.practice(p)
 		}
 	}
+	r.unknown(practicesWith(d, device.Unknown))
 	if done := practicesWith(d, device.OK); len(done) > 0 {
 		titles := make([]string, len(done))
 		for i, p := range done {
 			titles[i] = printable(p.Title)
 		}
-		r.line("%s", wrap(r.styles.render(r.styles.ok, "✓")+" "+strings.Join(titles, ", "), "      ", r.width))
+		r.line("%s", hang(strings.Join(titles, ", "), "      "+r.styles.render(r.styles.ok, "✓")+" ", "        ", r.width))
 	}
 	for _, a := range d.Ambiguous {
 		r.line("%s", wrap(fmt.Sprintf("note: %s %s: %s", a.Identifier, printable(a.Value), printable(a.Reason)), "      ", r.width))
@@ -122,19 +123,36 @@ func practicesWith(d device.Device, s device.Status) []device.Practice {
 }
 
 func (r *reporter) practice(p device.Practice) {
-	mark, style := "?", r.styles.faint
-	switch p.Status {
-	case device.Warn:
+	mark, style := "!", r.styles.warning
+	if p.Status == device.Warn {
 		mark, style = "✗", r.styles.critical
-	case device.Nudge:
-		mark, style = "!", r.styles.warning
 	}
 	r.line("      %s %s", r.styles.render(style, mark), printable(p.Title))
 	if p.Details != "" {
 		r.line("%s", r.styles.render(r.styles.faint, wrap(printable(p.Details), "          ", r.width)))
 	}
-	if p.Status != device.Unknown && p.Directions != "" {
-		r.line("%s", wrap("What to do: "+printable(p.Directions), "          ", r.width))
+	if p.Directions != "" {
+		r.line("%s", r.styles.directions(printable(p.Directions), "          ", r.width))
+	}
+}
+
+// unknown writes the practices that nobody knows about, those with the same
+// reason together: one failed source would else fill the screen.
+func (r *reporter) unknown(list []device.Practice) {
+	for len(list) > 0 {
+		reason := list[0].Details
+		var titles []string
+		list = slices.DeleteFunc(list, func(p device.Practice) bool {
+			if p.Details != reason {
+				return false
+			}
+			titles = append(titles, printable(p.Title))
+			return true
+		})
+		r.line("%s", hang(strings.Join(titles, ", "), "      "+r.styles.render(r.styles.faint, "?")+" ", "        ", r.width))
+		if reason != "" {
+			r.line("%s", r.styles.render(r.styles.faint, wrap(printable(reason), "          ", r.width)))
+		}
 	}
 }
 
@@ -215,10 +233,25 @@ func (r *reporter) sources(a scan.Posture) {
 		if o.OK {
 			continue
 		}
-		r.line("%s", r.styles.render(r.styles.critical, wrap(fmt.Sprintf("Failed: %s (%s): %s", o.Plugin, o.Namespace, printable(*o.Error)), "  ", r.width)))
+		r.line("%s", r.styles.render(r.styles.critical, wrap(fmt.Sprintf("Failed: %s (%s): %s", o.Plugin, inWords(o.Namespace), printable(*o.Error)), "  ", r.width)))
 		if o.Remedy != "" {
 			r.line("%s", wrap("→ "+printable(o.Remedy), "    ", r.width))
 		}
+	}
+}
+
+// inWords says what a namespace holds.
+func inWords(namespace string) string {
+	switch namespace {
+	case scan.NamespaceOwnership:
+		return "ownership"
+	case scan.NamespaceEvents:
+		return "log-ins"
+	case scan.NamespaceSources:
+		return "everything"
+	default:
+		_, what, _ := strings.Cut(namespace, ".")
+		return cmp.Or(what, namespace)
 	}
 }
 

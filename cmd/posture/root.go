@@ -24,6 +24,8 @@ const (
 	exitUsage      = 1 // the command line or the configuration is at fault
 	exitSomeFailed = 2 // some source or test failed
 	exitAllFailed  = 3 // every source failed
+
+	exitInterrupted = 130 // as shells say of a program that Ctrl-C ended
 )
 
 // exitStatus ends the program with a status when everything has been said.
@@ -55,6 +57,7 @@ log-ins, merges what they say into one picture, and judges it against a policy.`
 		"configuration `FILE`, - for standard input (default: POSTURE_CONFIG, ./posture.yaml, the user's and the system's configuration folders)")
 	root.PersistentFlags().BoolVarP(&env.verbose, "verbose", "v", false, "show the log, plugins' too, on standard error")
 	root.AddCommand(newScan(env), newServe(env), newConnectivity(env), newPlugin(env), newToken(env), newConfig(env), newVersion(env))
+	root.SetFlagErrorFunc(explainFlag)
 	return root
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
@@ -34,7 +35,12 @@ what to do, and which sources failed.
 Exit status: 0 all sources answered, 1 usage or configuration, 2 some source
 failed, 3 all failed.`,
 		Example: "  posture scan ada@example.com\n  posture scan --json --source jamf --source google ada@example.com",
-		Args:    cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, emails []string) error {
+			if len(emails) == 0 {
+				return errors.New("name at least one person: posture scan ada@example.com")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, emails []string) error {
 			for _, email := range emails {
 				if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email {
@@ -76,7 +82,7 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]sca
 	}
 	for _, name := range sources {
 		if !slices.Contains(file.Plugins(), name) {
-			return nil, fault.InvalidField("--source", name, "is not configured", "configured are "+strings.Join(file.Plugins(), ", "))
+			return nil, fault.InvalidField("--source", name, "is not configured", choices(name, "configured are", file.Plugins()))
 		}
 	}
 	options := e.options(load, e.logger())

@@ -51,27 +51,7 @@ plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way
 			if err := notifySystemd(env.getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
 				logger.Warn("cannot notify systemd", "error", err.Error())
 			}
-			reload := make(chan struct{}, 1)
-			stopped := make(chan struct{})
-			go func() {
-				defer close(stopped)
-				for {
-					select {
-					case <-hangup:
-						select {
-						case reload <- struct{}{}:
-						default: // one is waiting already
-						}
-					case <-ctx.Done():
-						return
-					}
-				}
-			}()
-			err = h.Serve(ctx, listener, version, reload)
-			if ctx.Err() != nil {
-				<-stopped
-			}
-			if err != nil {
+			if err := h.Serve(ctx, listener, version, hangup); err != nil {
 				return fmt.Errorf("serve: %w", err)
 			}
 			logger.Info("stopped")

@@ -53,20 +53,27 @@ func (s styles) rating(r device.Rating) string {
 func wrap(text, indent string, width int) string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		line := ""
-		for word := range strings.FieldsSeq(paragraph) {
-			if line != "" && lipgloss.Width(indent)+lipgloss.Width(line)+1+lipgloss.Width(word) > width {
-				lines = append(lines, indent+line)
-				line = ""
-			}
-			if line != "" {
-				line += " "
-			}
-			line += word
-		}
-		lines = append(lines, indent+line)
+		lines = append(lines, hang(paragraph, indent, indent, width))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// hang wraps one paragraph whose first line starts with first and whose further
+// lines start with rest.
+func hang(paragraph, first, rest string, width int) string {
+	var lines []string
+	indent, line := first, ""
+	for word := range strings.FieldsSeq(paragraph) {
+		if line != "" && lipgloss.Width(indent)+lipgloss.Width(line)+1+lipgloss.Width(word) > width {
+			lines = append(lines, indent+line)
+			indent, line = rest, ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, indent+line), "\n")
 }
 
 // printable takes control characters out of text that came from outside, so that

@@ -306,8 +306,8 @@ func (p *Plugin) restart() {
 			p.o.Observer.Restarted(p.name)
 			return
 		}
-		if fault.KindOf(err) == fault.Invalid || p.ctx.Err() != nil {
-			return // trying again would not help
+		if p.ctx.Err() != nil {
+			return
 		}
 	}
 }

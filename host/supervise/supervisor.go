@@ -19,6 +19,8 @@ type Supervisor struct {
 	applying sync.Mutex // held while the set changes, which takes time
 	closed   bool       // under applying
 
+	retired sync.WaitGroup // plugins that are no longer wanted and are ending
+
 	mu      sync.Mutex
 	plugins []*Plugin
 }
@@ -113,9 +115,8 @@ func (s *Supervisor) Apply(ctx context.Context, items []Item) (changed []string,
 	s.mu.Unlock()
 	for name, p := range current {
 		changed = append(changed, name)
-		group.Go(p.close)
+		s.retired.Go(p.close) // which takes as long as its calls do
 	}
-	group.Wait()
 	return changed, nil
 }
 
@@ -191,5 +192,6 @@ func (s *Supervisor) Close() {
 		group.Go(p.close)
 	}
 	group.Wait()
+	s.retired.Wait()
 	s.cancel()
 }

@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -108,5 +109,50 @@ func checkDevices(t *testing.T, s *site, devices []device.Device) {
 		if have := got.Practices["encryption"].Status; have != status {
 			t.Errorf("%s: encryption is %s, want %s", want.Kind, have, status)
 		}
+	}
+}
+
+// TestScan_fieldNames holds the names that programs rely on.
+func TestScan_fieldNames(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.write(t, nil)
+	stdout, stderr, status := posture(t, s.dir, "scan", "--json", s.ada())
+	var answers []map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(stdout), &answers); err != nil || status != 0 || len(answers) != 1 {
+		t.Fatalf("exit status %d, %v\n%s", status, err, stderr)
+	}
+	want := map[string]string{ // of every object in a list: all names that there can be here
+		"sources":       "count duration_ms error namespace ok plugin",
+		"events":        "details email ip_address reason source success timestamp type username",
+		"accounts":      "date email last_updated name source type user_usage",
+		"notifications": "_id _index _source source",
+		"devices": "email hw_release_date identifiers joined last_sync manufacturer model name os os_build os_release os_version " +
+			"photo_url platform practices rating serial software sources status type user_agent",
+	}
+	var top []string
+	for name, raw := range answers[0] {
+		top = append(top, name)
+		names, isList := want[name]
+		if !isList {
+			continue
+		}
+		var list []map[string]any
+		if err := json.Unmarshal(raw, &list); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		seen := map[string]bool{}
+		for _, object := range list {
+			for key := range object {
+				seen[key] = true
+			}
+		}
+		if diff := cmp.Diff(strings.Fields(names), slices.Sorted(maps.Keys(seen))); diff != "" {
+			t.Errorf("names in %s (-want +got):\n%s", name, diff)
+		}
+	}
+	slices.Sort(top)
+	if diff := cmp.Diff([]string{"accounts", "devices", "email", "events", "generated_at", "notifications", "sources"}, top); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }

@@ -105,20 +105,23 @@ func serve(ctx context.Context, o options, c *company.Company, configFile, addre
 		return fmt.Errorf("start %s: %w", o.posture, err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- daemon.Wait() }()
+	go func() {
+		err := daemon.Wait()
+		if ctx.Err() != nil {
+			ended <- nil // we ended it
+			return
+		}
+		ended <- errors.Join(errors.New("the daemon ended"), err)
+	}()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("the daemon ended: %w", err)
+		return err
 	case err := <-ready(ctx, "http://"+address+"/readyz"):
 		if err == nil {
 			tell(o, c, configFile, address)
 		}
 	}
-	err := <-ended
-	if ctx.Err() != nil {
-		return nil // we ended it
-	}
-	return errors.Join(errors.New("the daemon ended"), err)
+	return <-ended
 }
 
 // ready waits until the daemon answers.

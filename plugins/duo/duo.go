@@ -96,10 +96,15 @@ func newSource(ctx context.Context, c config, env sdk.Env, p pace) (*Source, err
 	for _, d := range c.Domains {
 		s.domains = append(s.domains, strings.ToLower(strings.TrimSpace(strings.TrimPrefix(d, "@"))))
 	}
+	state, err := st.progress(ctx)
+	if err != nil {
+		_ = st.close()
+		return nil, err
+	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.puller = newPuller(client, st, env.Logger, pullSettings{
 		first: time.Duration(c.FirstPull), retention: time.Duration(c.Retention), interval: interval, raw: env.Debug, pace: p,
-	})
+	}, state)
 	go s.puller.run(ctx)
 	return s, nil
 }

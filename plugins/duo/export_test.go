@@ -58,7 +58,7 @@ func PinsAuthorities(host string) (bool, error) {
 
 // Waits gives the waits after so many failures in a row of one kind.
 func Waits(err error, failures int, interval time.Duration) time.Duration {
-	p := newPuller(nil, nil, nil, pullSettings{interval: interval, pace: defaultPace()})
+	p := newPuller(nil, nil, nil, pullSettings{interval: interval, pace: defaultPace()}, progress{})
 	p.failures = failures
 	return p.wait(err)
 }

@@ -48,6 +48,7 @@ type puller struct {
 	store   *store
 	logger  *slog.Logger
 	o       pullSettings
+	rest    time.Duration // before the first attempt
 	stopped chan struct{} // closed when run has returned
 	kick    chan struct{}
 
@@ -67,18 +68,26 @@ type attempt struct {
 
 func newAttempt() *attempt { return &attempt{done: make(chan struct{})} }
 
-// newPuller makes a puller whose first attempt counts as under way, as run is
-// about to start it.
-func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings) *puller {
-	return &puller{
+// newPuller makes a puller. Its first attempt counts as under way, as run is
+// about to start it, unless another process of this plugin, such as the daemon's,
+// has read the log within the interval: then it is not due yet.
+func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings, state progress) *puller {
+	p := &puller{
 		api: api, store: st, logger: logger, o: o, stopped: make(chan struct{}), kick: make(chan struct{}, 1),
 		attempt: newAttempt(), running: true,
 	}
+	if age := o.pace.now().Sub(state.success); state.window.isZero() && age >= 0 && age < o.interval {
+		p.running, p.rest = false, o.interval-age
+	}
+	return p
 }
 
 // run pulls until the context ends.
 func (p *puller) run(ctx context.Context) {
 	defer close(p.stopped)
+	if p.rest > 0 && !p.sleep(ctx, p.rest) {
+		return
+	}
 	for {
 		a := p.begin()
 		err := p.pull(ctx, a)
@@ -91,17 +100,23 @@ func (p *puller) run(ctx context.Context) {
 			p.logger.WarnContext(ctx, "pulling the authentication log failed",
 				"error", err.Error(), "remedy", fault.RemedyOf(err), "pages", a.pages.Load(), "next_attempt_in", wait.String())
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-p.kick:
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
+		if !p.sleep(ctx, wait) {
 			return
 		}
 	}
+}
+
+// sleep waits until it is time for an attempt or one is wanted at once; false
+// when the context has ended.
+func (p *puller) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-p.kick:
+	}
+	return ctx.Err() == nil
 }
 
 func (p *puller) begin() *attempt {

@@ -35,39 +35,39 @@ func TestBadRecords(t *testing.T) {
 		"JSON elements": {
 			"a.json", "[\n{\"email\":\"a@x.org\",\"serial\":\"1\"},\n7,\n null, \"x\", [],\n{},\n{\"email\":\"a@x.org\",\"serial\":\"2\"}]",
 			[]string{"1", "2"},
-			"2 devices in 1 files (5 left out, the first: a.json:3 is not an object)",
+			"2 devices in 1 file (5 left out, the first: a.json:3 is not an object)",
 		},
 		"JSON lines": {
 			"a.jsonl", "{\"email\":\"a@x.org\",\"serial\":\"1\"}\n{\"email\":\n[]\n{} {}\n{\"email\":\"a@x.org\",\"serial\":\"2\"}",
 			[]string{"1", "2"},
-			"2 devices in 1 files (3 left out, the first: a.jsonl:2 is not JSON: unexpected EOF)",
+			"2 devices in 1 file (3 left out, the first: a.jsonl:2 is not JSON: unexpected EOF)",
 		},
 		"a line too long": {
 			"a.jsonl", long + "\n{\"email\":\"a@x.org\",\"serial\":\"2\"}\n" + long,
 			[]string{"2"},
-			"1 devices in 1 files (2 left out, the first: a.jsonl:1 is longer than 16777216 bytes)",
+			"1 device in 1 file (2 left out, the first: a.jsonl:1 is longer than 16777216 bytes)",
 		},
 		"CSV, number of columns": {
 			"a.csv", "email,serial\na@x.org,1\na@x.org\na@x.org,2,3\na@x.org,4\n",
 			[]string{"1", "4"},
-			"2 devices in 1 files (2 left out, the first: a.csv:3 has 1 columns instead of 2)",
+			"2 devices in 1 file (2 left out, the first: a.csv:3 has 1 columns instead of 2)",
 		},
 		"CSV, a quote never closed": {
 			"a.csv", "email,serial\na@x.org,1\na@x.org,\"2\na@x.org,3\n" + strings.Repeat("a@x.org,\n", 200) + "a@x.org,4\n",
 			append(append([]string{"1", "3"}, make([]string, 200)...), "4"),
-			"203 devices in 1 files (1 left out, the first: a.csv:3 a quote is opened and never closed)",
+			"203 devices in 1 file (1 left out, the first: a.csv:3 a quote is opened and never closed)",
 		},
 		"CSV, quotes inside": {
 			"a.csv", "email,serial,name\na@x.org,1,15\" screen\na@x.org,\"2\",\"a \"\"b\"\"\nc, d\"\na@x.org,3,x\n",
 			[]string{"1", "2", "3"},
-			"3 devices in 1 files",
+			"3 devices in 1 file",
 		},
 		"neither person nor identifier": {
 			"a.csv", "email,serial,name\na@x.org,1,\n,,laptop\nn/a,,\n",
 			[]string{"1"},
-			"1 devices in 1 files (2 left out, the first: a.csv:3 has neither an e-mail address nor an identifier)",
+			"1 device in 1 file (2 left out, the first: a.csv:3 has neither an e-mail address nor an identifier)",
 		},
-		"invalid UTF-8": {"a.csv", "email,serial\na@x.org,\xff1\n", []string{"\uFFFD1"}, "1 devices in 1 files"},
+		"invalid UTF-8": {"a.csv", "email,serial\na@x.org,\xff1\n", []string{"\uFFFD1"}, "1 device in 1 file"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

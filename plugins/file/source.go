@@ -173,9 +173,17 @@ func tally[T any](ctx context.Context, t *table[T]) (string, error) {
 		}
 		first = cmp.Or(first, where)
 	}
-	part := fmt.Sprintf("%d %s in %d files", records, t.sort, len(held.files))
+	part := counted(records, t.sort) + " in " + counted(len(held.files), "files")
 	if bad > 0 {
 		part += fmt.Sprintf(" (%d left out, the first: %s)", bad, first)
 	}
 	return part, nil
+}
+
+// counted gives a number with what it counts, a plural.
+func counted(n int, plural string) string {
+	if n == 1 {
+		return "1 " + strings.TrimSuffix(plural, "s")
+	}
+	return fmt.Sprintf("%d %s", n, plural)
 }

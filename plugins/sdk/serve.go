@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 
@@ -96,7 +95,6 @@ const gcPercent = 300
 // function does. Started by hand it says so and exits.
 func Serve(p Plugin) {
 	debug.SetGCPercent(gcPercent)
-	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	ctx, cancel := context.WithCancel(context.Background())
 	logger := newLogger(os.Stderr)
 	watchLifeline(os.Getenv(LifelineKey))
@@ -121,19 +119,14 @@ func serverOptions(logger *slog.Logger) []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(MaxMessageSize), grpc.MaxSendMsgSize(MaxMessageSize),
 		grpc.UnaryInterceptor(recoverUnary(logger)), grpc.StreamInterceptor(recoverStream(logger)),
 		grpc.StaticStreamWindowSize(windowSize), grpc.StaticConnWindowSize(windowSize),
-		grpc.NumStreamWorkers(streamWorkers),
 	}
 }
 
-const (
-	// windowSize is how much may be under way before the other side has read it.
-	// Fixed, it spares the pings by which gRPC otherwise measures the connection
-	// while data arrives: to a process of the same machine there is no distance.
-	windowSize = 4 << 20
-	// streamWorkers are goroutines that stay for the next call, so that not every
-	// call has to grow a stack. When all are busy, a call gets one of its own.
-	streamWorkers = 16
-)
+// windowSize is how many bytes may be under way before the other side has read
+// them. Fixed, it spares the pings by which gRPC otherwise measures the
+// connection while data arrives: to a process of the same machine there is no
+// distance.
+const windowSize = 4 << 20
 
 // DialOptions are how the host dials a plugin.
 func DialOptions() []grpc.DialOption {

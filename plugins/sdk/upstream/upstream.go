@@ -17,6 +17,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -30,6 +31,7 @@ import (
 // them in the plugin's configuration.
 type Settings struct {
 	CAFile  string `json:"CA_FILE" doc:"PEM file with certificate authorities to trust beside the system's own" example:"/etc/posture/company-ca.pem"`
+	Proxy   string `json:"PROXY" secret:"true" doc:"HTTP proxy to go through, with its log-in if it needs one; plugins do not see the daemon's environment" example:"http://proxy.example.com:3128"`
 	Retries int    `json:"RETRIES" doc:"How often a request is tried again after a connection error, 429 or 5xx" default:"3"`
 }
 
@@ -95,13 +97,19 @@ func baseTransport(o Options) (*http.Transport, error) {
 	base := o.Base
 	if base == nil {
 		base = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   min(o.Timeout, 10*time.Second),
 			ForceAttemptHTTP2:     true,
 			IdleConnTimeout:       90 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		}
+	}
+	if o.Settings.Proxy != "" {
+		proxy, err := url.Parse(o.Settings.Proxy)
+		if err != nil || proxy.Host == "" || proxy.Scheme != "http" && proxy.Scheme != "https" && proxy.Scheme != "socks5" {
+			return nil, fault.InvalidField("PROXY", "", "is not the address of a proxy", "write it as http://proxy.example.com:3128")
+		}
+		base.Proxy = http.ProxyURL(proxy)
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 10
