@@ -10,7 +10,7 @@ import (
 func TestStyles_directions(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
-		"one sentence":   {"Ask your **help desk**.", "  What to do: Ask your “help desk”."},
+		"one sentence":   {"Ask **our desk**.", "  What to do: Ask “our desk”."},
 		"long sentence":  {"Ask your help desk to reinstall it soon.", "  What to do: Ask your help desk\n  to reinstall it soon."},
 		"steps":          {"1. Open **Settings**.\n2. Switch the firewall on, now.", "  What to do:\n    1. Open “Settings”.\n    2. Switch the firewall on,\n       now."},
 		"list":           {"- One\n* Two", "  What to do:\n    • One\n    • Two"},

@@ -68,6 +68,11 @@ func TestPluginKilled(t *testing.T) {
 		kill(t, pid)
 		select {
 		case answer := <-got:
+			for _, o := range outcomesOf(answer, "jamf") {
+				if !o.OK {
+					t.Errorf("%s: %s", o.Namespace, *o.Error)
+				}
+			}
 			if diff := cmp.Diff(comparable(t, before), comparable(t, answer)); diff != "" {
 				t.Errorf("the answer is another one (-before +now):\n%s", diff)
 			}

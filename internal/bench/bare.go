@@ -211,7 +211,7 @@ func (b *bare) scan(ctx context.Context, email string) error {
 
 func (b *bare) assetsOf(ctx context.Context, email string) ([]bitfitAsset, error) {
 	var users bitfitUsers
-	if _, err := b.askBitfit(ctx, "users", url.Values{"search": {email}}, &users); err != nil {
+	if err := b.askBitfit(ctx, "users", url.Values{"search": {email}}, &users); err != nil {
 		return nil, err
 	}
 	var assets []bitfitAsset
@@ -220,15 +220,14 @@ func (b *bare) assetsOf(ctx context.Context, email string) ([]bitfitAsset, error
 			continue
 		}
 		var list bitfitAssets
-		if _, err := b.askBitfit(ctx, "users/"+strconv.FormatInt(user.ID, 10)+"/assets", url.Values{}, &list); err != nil {
+		if err := b.askBitfit(ctx, "users/"+strconv.FormatInt(user.ID, 10)+"/assets", url.Values{}, &list); err != nil {
 			return nil, err
 		}
 		assets = make([]bitfitAsset, len(list.Items))
 		var group errgroup.Group
 		for i, item := range list.Items {
 			group.Go(func() error {
-				_, err := b.askBitfit(ctx, "assets/"+strconv.FormatInt(item.ID, 10), url.Values{}, &assets[i])
-				return err
+				return b.askBitfit(ctx, "assets/"+strconv.FormatInt(item.ID, 10), url.Values{}, &assets[i])
 			})
 		}
 		if err := group.Wait(); err != nil {
@@ -255,13 +254,14 @@ func (b *bare) computersOf(ctx context.Context, email string) ([]jamfComputer, e
 	return computers, group.Wait()
 }
 
-func (b *bare) askBitfit(ctx context.Context, path string, query url.Values, out any) (bool, error) {
+func (b *bare) askBitfit(ctx context.Context, path string, query url.Values, out any) error {
 	query.Set("api_token", b.token)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.bitfit+path+"?"+query.Encode(), http.NoBody)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return b.do(req, out)
+	_, err = b.do(req, out)
+	return err
 }
 
 func (b *bare) askJamf(ctx context.Context, path string, out any) (bool, error) {

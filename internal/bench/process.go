@@ -24,7 +24,7 @@ type process struct {
 }
 
 func start(ctx context.Context, program string, args ...string) (*process, error) {
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
