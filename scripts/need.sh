@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts beside it: what a machine must have, installed where that
 # is allowed, and named where it is not. Source it; it sets nothing else.
 

@@ -134,13 +134,13 @@ func (e *environment) logger() *slog.Logger {
 // isTerminal reports whether somebody is looking at w.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // width is how many columns there are to write on: at most 100, which reads well.
 func (e *environment) width() int {
 	if f, ok := e.stdout.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 { //nolint:gosec // as above
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return min(max(w, 40), 100)
 		}
 	}

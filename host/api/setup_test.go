@@ -152,7 +152,7 @@ func (p *posture) SendFeedback(_ context.Context, plugin string, f device.Feedba
 func (p *posture) PluginStatus() any {
 	return []supervise.Status{
 		{
-			Name: "jamf", State: "ready", PID: 12, Since: now(), Restarts: 1, Breaker: "closed", LastError: "x", LastErrorAt: now(), LastSuccess: now(), Path: "/bin/posture",
+			Name: "jamf", State: "ready", PID: 12, Since: now(), Restarts: 1, Breaker: "closed", LastError: "x", LastKind: "unavailable", LastRemedy: "try again later", LastErrorAt: now(), LastSuccess: now(), Path: "/bin/posture",
 			Description: sdk.Description{
 				Name: "jamf", Version: "1.0.0", Summary: "Macs", Capabilities: []sdk.Capability{sdk.CapDevicesByEmail},
 				Practices: []string{"encryption"}, Platforms: []string{"Mac"}, Software: true,

@@ -57,29 +57,36 @@ func TestPluginKilled(t *testing.T) {
 			}
 		})
 	}
-	t.Run("in the middle of a call", func(t *testing.T) {
-		pid, requests := pidOf(t, h, "jamf"), s.Jamf.Faults.Requests()
-		s.Jamf.Faults.Add(simhttp.Fault{Hang: true, Times: 1})
-		got := make(chan scan.Posture, 1)
-		go func() {
-			got <- h.Pipeline().Scan(context.WithoutCancel(t.Context()), scan.Request{Email: s.ada()})
-		}()
-		await(t, "Jamf is not asked", func() bool { return s.Jamf.Faults.Requests() > requests })
-		kill(t, pid)
-		select {
-		case answer := <-got:
-			for _, o := range outcomesOf(answer, "jamf") {
-				if !o.OK {
-					t.Errorf("%s: %s", o.Namespace, *o.Error)
-				}
+}
+
+// TestPluginKilledInACall does the same while the plugin waits for its vendor.
+func TestPluginKilledInACall(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3)
+	s.write(t, nil)
+	h := s.open(t)
+	before := s.ask(t, h)
+	pid, requests := pidOf(t, h, "jamf"), s.Jamf.Faults.Requests()
+	s.Jamf.Faults.Add(simhttp.Fault{Hang: true, Times: 1})
+	got := make(chan scan.Posture, 1)
+	go func() {
+		got <- h.Pipeline().Scan(context.WithoutCancel(t.Context()), scan.Request{Email: s.ada()})
+	}()
+	await(t, "Jamf is not asked", func() bool { return s.Jamf.Faults.Requests() > requests })
+	kill(t, pid)
+	select {
+	case answer := <-got:
+		for _, o := range outcomesOf(answer, "jamf") {
+			if !o.OK {
+				t.Errorf("%s: %s", o.Namespace, *o.Error)
 			}
-			if diff := cmp.Diff(comparable(t, before), comparable(t, answer)); diff != "" {
-				t.Errorf("the answer is another one (-before +now):\n%s", diff)
-			}
-		case <-time.After(patience):
-			t.Fatal("the scan does not end")
 		}
-	})
+		if diff := cmp.Diff(comparable(t, before), comparable(t, answer)); diff != "" {
+			t.Errorf("the answer is another one (-before +now):\n%s", diff)
+		}
+	case <-time.After(patience):
+		t.Fatal("the scan does not end")
+	}
 }
 
 // TestPluginDoesNotStart has programs in the plugin folder that are no plugins of

@@ -97,7 +97,7 @@ func writeConfig(c *company.Company, dir, address string) (string, error) {
 
 // serve runs the daemon until the context or the daemon ends.
 func serve(ctx context.Context, o options, c *company.Company, configFile, address string) error {
-	daemon := exec.CommandContext(ctx, o.posture, "serve", "--config", configFile) //nolint:gosec // our own binary
+	daemon := exec.CommandContext(ctx, o.posture, "serve", "--config", configFile)
 	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stderr
 	daemon.Cancel = func() error { return daemon.Process.Signal(syscall.SIGTERM) }
 	daemon.WaitDelay = 30 * time.Second

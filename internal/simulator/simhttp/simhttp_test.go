@@ -143,3 +143,21 @@ func TestCounts(t *testing.T) {
 		t.Errorf("peak %d", f.Peak())
 	}
 }
+
+func TestFaults_rewrite(t *testing.T) {
+	t.Parallel()
+	var f simhttp.Faults
+	f.Add(simhttp.Fault{Times: 1, Rewrite: func(body []byte) []byte { return append(body, " and more"...) }})
+	handler := f.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "4")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "body")
+	}))
+	for _, want := range []string{"body and more", "body"} {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+		if rec.Code != http.StatusAccepted || rec.Body.String() != want {
+			t.Errorf("%d %q, want %q", rec.Code, rec.Body, want)
+		}
+	}
+}
