@@ -149,7 +149,7 @@ func (g *gathering) askDevices(ctx context.Context, s Source, owned <-chan struc
 			errs = append(errs, err)
 		}
 	}
-	if s.BySerial || s.ByMAC {
+	if (s.BySerial || s.ByMAC) && !out(errs, in) {
 		<-owned
 		started := time.Now()
 		errs = append(errs, g.lookUpOwned(ctx, s, in)...)
@@ -159,6 +159,23 @@ func (g *gathering) askDevices(ctx context.Context, s Source, owned <-chan struc
 	g.missing(s, err)
 	g.report(outcomeOf(s.Name, NamespaceDevices, len(in.devices), busy, err))
 	return in.devices
+}
+
+// out reports whether a source has shown that it cannot be asked, so that further
+// look-ups would only cost as much again: it has delivered nothing and the first
+// failure is about the source, or it let a time limit pass.
+func out(errs []error, in *inHand) bool {
+	if len(errs) == 0 {
+		return false
+	}
+	switch fault.KindOf(errs[0]) {
+	case fault.Timeout:
+		return true
+	case fault.Unavailable, fault.Unauthenticated, fault.Forbidden, fault.RateLimited:
+		return in.empty()
+	default:
+		return false
+	}
 }
 
 // joined makes one failure of several of one source: the first, and how many.
@@ -196,7 +213,7 @@ func (g *gathering) lookUpOwned(ctx context.Context, s Source, in *inHand) []err
 	if s.BySerial {
 		errs = lookUpAll(ctx, in, "serial", serials, s.Ask.DevicesBySerial)
 	}
-	if s.ByMAC {
+	if s.ByMAC && !out(errs, in) {
 		errs = append(errs, lookUpAll(ctx, in, "mac", macs, s.Ask.DevicesByMAC)...)
 	}
 	return errs
@@ -272,6 +289,8 @@ func (h *inHand) claim(kind, value string) bool {
 	h.keys[key] = true
 	return true
 }
+
+func (h *inHand) empty() bool { return len(h.devices) == 0 }
 
 // add takes records in, each once: a source may give one record for several keys.
 func (h *inHand) add(devices []device.Device) {

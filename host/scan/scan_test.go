@@ -221,7 +221,7 @@ func TestScan_ManyFailures(t *testing.T) {
 	stock := &fake{records: []device.Device{record("stock", ada, "S1", macA), record("stock", ada, "S2")}}
 	got := pipeline(t, management("jamf", jamf), owner("stock", stock)).Scan(t.Context(), scan.Request{Email: ada})
 	o := got.Sources[0]
-	if o.OK || *o.Error != "3 look-ups failed, the first: serial S1" || o.Kind != "rate_limited" || o.Remedy != "slow down" || fault.RetryAfterOf(o.Err()) != time.Minute {
+	if o.OK || *o.Error != "2 look-ups failed, the first: serial S1" || o.Kind != "rate_limited" || o.Remedy != "slow down" || fault.RetryAfterOf(o.Err()) != time.Minute {
 		t.Errorf("outcome %+v: %s", o, *o.Error)
 	}
 }
@@ -379,4 +379,23 @@ func TestScan_Concurrent(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// A source that cannot be asked is not asked again by serial and MAC: it would
+// cost as much time once more.
+func TestScan_DeadSourceIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	for kind, again := range map[fault.Kind]bool{
+		fault.Timeout: false, fault.Unavailable: false, fault.Unauthenticated: false, fault.RateLimited: false, fault.BadResponse: true,
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			jamf := &fake{answer: func(context.Context, string) error { return &fault.Error{Kind: kind, Message: "no"} }}
+			stock := &fake{records: []device.Device{record("stock", ada, "S1", macA)}}
+			got := pipeline(t, management("jamf", jamf), owner("stock", stock)).Scan(t.Context(), scan.Request{Email: ada})
+			if asked := strings.Contains(*got.Sources[0].Error, "look-ups failed"); asked != again {
+				t.Errorf("asked again: %v, want %v: %s", asked, again, *got.Sources[0].Error)
+			}
+		})
+	}
 }

@@ -93,8 +93,9 @@ func TestFailures_thatPass(t *testing.T) {
 			t.Run(name+path, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t, fleet.Options{}, simulator.Options{}, nil)
-				f.Path = regexp.MustCompile(path)
-				b.sim.Faults.Add(f)
+				here := f
+				here.Path = regexp.MustCompile(path)
+				b.sim.Faults.Add(here)
 				mustFindAda(t, b.Client)
 			})
 		}
