@@ -120,7 +120,8 @@ func (e *environment) pluginStatuses(cmd *cobra.Command) ([]supervise.Status, []
 		return nil, nil, err
 	}
 	defer h.Close()
-	return h.Status(), file.Plugins(), nil
+	// mac_manufacturer is in force without a block of its own.
+	return h.Status(), append(file.Plugins(), file.Settings().DeviceTransforms...), nil
 }
 
 func newPluginInfo(env *environment) *cobra.Command {
