@@ -518,3 +518,18 @@ func alive(pid int) bool {
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(rest, "Z")
 }
+
+// A process that is there but does nothing any more is found by its health.
+func TestPlugin_stoppedProcessIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "serve", supervise.Limits{HealthInterval: 100 * time.Millisecond, HealthTimeout: 200 * time.Millisecond})
+	pid := b.plugin.Status().PID
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	b.observer.until(t, "a restart", func(r *recorder) bool { return r.restarts == 1 })
+	gone(t, pid)
+	if name, err := b.ask("ada@example.com"); err != nil || name != "one" {
+		t.Errorf("got %q, %v", name, err)
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -99,6 +101,8 @@ func writeConfig(c *company.Company, dir, address string) (string, error) {
 func serve(ctx context.Context, o options, c *company.Company, configFile, address string) error {
 	daemon := exec.CommandContext(ctx, o.posture, "serve", "--config", configFile)
 	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stderr
+	// The demo's configuration is whole; what is set for another one stays out.
+	daemon.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "POSTURE_") })
 	daemon.Cancel = func() error { return daemon.Process.Signal(syscall.SIGTERM) }
 	daemon.WaitDelay = 30 * time.Second
 	if err := daemon.Start(); err != nil {
