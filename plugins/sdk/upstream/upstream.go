@@ -52,8 +52,10 @@ type Options struct {
 
 // Client talks to one vendor. It is safe for concurrent use.
 type Client struct {
-	source string
-	http   *http.Client
+	source   string
+	timeout  time.Duration
+	retrying *retryablehttp.Client
+	http     *http.Client // around retrying, for other libraries
 }
 
 const (
@@ -77,11 +79,7 @@ func New(o Options) (*Client, error) {
 		network = o.Around(base)
 	}
 	retrying := retryablehttp.NewClient()
-	retrying.HTTPClient = &http.Client{
-		Transport: &boundedTransport{base: network, max: o.MaxBody},
-		// The client around this one follows redirects, so that each has its retries.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	retrying.HTTPClient = &http.Client{Transport: &boundedTransport{base: network, max: o.MaxBody}, CheckRedirect: checkRedirect}
 	retrying.Logger = nil // it logs URLs with their query
 	retrying.RetryMax = max(0, o.Settings.Retries)
 	retrying.CheckRetry = checkRetry
@@ -89,8 +87,8 @@ func New(o Options) (*Client, error) {
 	retrying.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	client := retrying.StandardClient()
 	client.Timeout = o.Timeout
-	client.CheckRedirect = checkRedirect
-	return &Client{source: o.Source, http: client}, nil
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // followed already
+	return &Client{source: o.Source, timeout: o.Timeout, retrying: retrying, http: client}, nil
 }
 
 func baseTransport(o Options) (*http.Transport, error) {
@@ -158,7 +156,11 @@ func (c *Client) Do(req *http.Request, op, subject string) ([]byte, http.Header,
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", userAgent)
 	}
-	resp, err := c.http.Do(req)
+	// A deadline of the context costs less than the Timeout of an [http.Client],
+	// which watches over every request with a timer and a goroutine of its own.
+	ctx, cancel := context.WithTimeout(req.Context(), c.timeout)
+	defer cancel()
+	resp, err := c.send(req.WithContext(ctx))
 	if err != nil {
 		return nil, nil, c.Classify(err, op, subject)
 	}
@@ -172,6 +174,14 @@ func (c *Client) Do(req *http.Request, op, subject string) ([]byte, http.Header,
 		return nil, resp.Header, c.Classify(err, op, subject)
 	}
 	return body, resp.Header, nil
+}
+
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	retryable, err := retryablehttp.FromRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	return c.retrying.Do(retryable)
 }
 
 // readAll reads a body into a buffer of the announced size, which spares the
