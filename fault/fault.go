@@ -204,3 +204,20 @@ func RetryAfterOf(err error) time.Duration {
 // IsNotFound reports whether err says that the subject does not exist, which is
 // an answer and not a failure.
 func IsNotFound(err error) bool { return err != nil && KindOf(err) == NotFound }
+
+// SourceIsOut reports whether a failure shows that its source cannot be asked at
+// all for now, so that further questions would only cost as much again: it let a
+// time limit pass, or it is at fault itself and delivered nothing beside.
+func SourceIsOut(err error, delivered bool) bool {
+	if err == nil {
+		return false
+	}
+	switch KindOf(err) {
+	case Timeout:
+		return true
+	case Unavailable, Unauthenticated, Forbidden, RateLimited:
+		return !delivered
+	default:
+		return false
+	}
+}

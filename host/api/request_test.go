@@ -72,13 +72,11 @@ type keys struct {
 	mac    device.MAC
 }
 
-func (k *keys) DevicesBySerial(_ context.Context, serial string) ([]device.Device, error) {
-	k.serial = serial
-	return nil, nil
-}
-
-func (k *keys) DevicesByMAC(_ context.Context, mac device.MAC) ([]device.Device, error) {
-	k.mac = mac
+func (k *keys) DevicesByKeys(_ context.Context, serials []string, macs []device.MAC) ([]device.Device, error) {
+	for _, k.serial = range serials {
+	}
+	for _, k.mac = range macs {
+	}
 	return nil, nil
 }
 

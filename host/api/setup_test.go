@@ -62,11 +62,7 @@ func (s source) DevicesByEmail(ctx context.Context, _ string) ([]device.Device, 
 	return s.devices, s.ask(ctx)
 }
 
-func (s source) DevicesBySerial(ctx context.Context, _ string) ([]device.Device, error) {
-	return s.devices, s.ask(ctx)
-}
-
-func (s source) DevicesByMAC(ctx context.Context, _ device.MAC) ([]device.Device, error) {
+func (s source) DevicesByKeys(ctx context.Context, _ []string, _ []device.MAC) ([]device.Device, error) {
 	return s.devices, s.ask(ctx)
 }
 

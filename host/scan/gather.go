@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -115,7 +116,7 @@ func (g *gathering) missing(s Source, err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.gaps = append(g.gaps, gap{s, err})
+	g.gaps = append(g.gaps, gap{s, joined(each(err))})
 }
 
 func (g *gathering) askOwner(ctx context.Context, s Source) []device.Device {
@@ -146,36 +147,34 @@ func (g *gathering) askDevices(ctx context.Context, s Source, owned <-chan struc
 		busy = time.Since(started)
 		in.add(devices)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, each(err)...)
 		}
 	}
-	if (s.BySerial || s.ByMAC) && !out(errs, in) {
+	if (s.BySerial || s.ByMAC) && !fault.SourceIsOut(first(errs), !in.empty()) {
 		<-owned
-		started := time.Now()
-		errs = append(errs, g.lookUpOwned(ctx, s, in)...)
-		busy += time.Since(started)
+		if serials, macs := g.wanted(s, in); len(serials)+len(macs) > 0 {
+			started := time.Now()
+			devices, err := s.Ask.DevicesByKeys(ctx, serials, macs)
+			busy += time.Since(started)
+			in.add(devices)
+			errs = append(errs, each(err)...)
+		}
 	}
-	err := joined(errs)
+	err := errors.Join(errs...)
 	g.missing(s, err)
 	g.report(outcomeOf(s.Name, NamespaceDevices, len(in.devices), busy, err))
 	return in.devices
 }
 
-// out reports whether a source has shown that it cannot be asked, so that further
-// look-ups would only cost as much again: it has delivered nothing and the first
-// failure is about the source, or it let a time limit pass.
-func out(errs []error, in *inHand) bool {
-	if len(errs) == 0 {
-		return false
+// each gives the failures that err joins.
+func each(err error) []error {
+	if err == nil {
+		return nil
 	}
-	switch fault.KindOf(errs[0]) {
-	case fault.Timeout:
-		return true
-	case fault.Unavailable, fault.Unauthenticated, fault.Forbidden, fault.RateLimited:
-		return in.empty()
-	default:
-		return false
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
 	}
+	return []error{err}
 }
 
 // joined makes one failure of several of one source: the first, and how many.
@@ -196,49 +195,24 @@ func first(errs []error) error {
 	return errs[0]
 }
 
-// lookUpOwned looks up the owned devices in one source, unless that source's
-// record of them is in hand already: all serials at once, then all MACs that no
-// record has shown yet. So what is asked does not hang on who answers first.
-func (g *gathering) lookUpOwned(ctx context.Context, s Source, in *inHand) []error {
-	var serials []string
-	var macs []device.MAC
+// wanted gives the serials and MACs of the owned devices that one source can be
+// asked about, unless its record of them is in hand already.
+func (g *gathering) wanted(s Source, in *inHand) (serials []string, macs []device.MAC) {
 	for _, d := range g.owned {
 		serial, usable := g.pipeline.lookUpKeys(d)
-		if serial != "" {
+		if s.BySerial && serial != "" && in.claim("serial", serial) {
 			serials = append(serials, serial)
 		}
-		macs = append(macs, usable...)
-	}
-	var errs []error
-	if s.BySerial {
-		errs = lookUpAll(ctx, in, "serial", serials, s.Ask.DevicesBySerial)
-	}
-	if s.ByMAC && !out(errs, in) {
-		errs = append(errs, lookUpAll(ctx, in, "mac", macs, s.Ask.DevicesByMAC)...)
-	}
-	return errs
-}
-
-// lookUpAll looks up every value that is new, at once, and gives the failures in
-// the order of the values.
-func lookUpAll[K ~string](ctx context.Context, in *inHand, kind string, values []K, lookUp func(context.Context, K) ([]device.Device, error)) []error {
-	var fresh []K
-	for _, v := range values {
-		if in.claim(kind, string(v)) {
-			fresh = append(fresh, v)
+		if !s.ByMAC {
+			continue
+		}
+		for _, mac := range usable {
+			if in.claim("mac", string(mac)) {
+				macs = append(macs, mac)
+			}
 		}
 	}
-	var (
-		group   sync.WaitGroup
-		devices = make([][]device.Device, len(fresh))
-		errs    = make([]error, len(fresh))
-	)
-	for i, v := range fresh {
-		group.Go(func() { devices[i], errs[i] = lookUp(ctx, v) })
-	}
-	group.Wait()
-	in.add(slices.Concat(devices...))
-	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return serials, macs
 }
 
 // lookUpKeys gives what a device can be looked up by. What the configuration

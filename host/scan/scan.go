@@ -21,8 +21,10 @@ import (
 // error.
 type LookUps interface {
 	DevicesByEmail(ctx context.Context, email string) ([]device.Device, error)
-	DevicesBySerial(ctx context.Context, serial string) ([]device.Device, error)
-	DevicesByMAC(ctx context.Context, mac device.MAC) ([]device.Device, error)
+	// DevicesByKeys looks up serials and MACs in one call; of those MACs that the
+	// records found by serial show, no further record is needed. The error joins
+	// one for each key that failed.
+	DevicesByKeys(ctx context.Context, serials []string, macs []device.MAC) ([]device.Device, error)
 	EventsByEmail(ctx context.Context, email string) ([]device.Event, error)
 	AccountsByEmail(ctx context.Context, email string) ([]device.Account, error)
 	NotificationsByEmail(ctx context.Context, email string) ([]device.Notification, error)
@@ -137,6 +139,7 @@ type Outcome struct {
 func (o Outcome) Err() error { return o.err }
 
 func outcomeOf(plugin, namespace string, count int, took time.Duration, err error) Outcome {
+	err = joined(each(err))
 	o := Outcome{Plugin: plugin, Namespace: namespace, OK: err == nil, DurationMS: took.Milliseconds(), Count: count, err: err}
 	if err != nil {
 		text := err.Error()

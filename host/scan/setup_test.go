@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/practices"
 )
@@ -80,12 +82,32 @@ func (f *fake) DevicesByEmail(ctx context.Context, email string) ([]device.Devic
 	return f.find(ctx, "email "+email, func(d device.Device) bool { return d.Email == email })
 }
 
-func (f *fake) DevicesBySerial(ctx context.Context, serial string) ([]device.Device, error) {
-	return f.find(ctx, "serial "+serial, func(d device.Device) bool { return strings.EqualFold(d.Identifiers.Serial, serial) })
-}
-
-func (f *fake) DevicesByMAC(ctx context.Context, mac device.MAC) ([]device.Device, error) {
-	return f.find(ctx, "mac "+string(mac), func(d device.Device) bool { return slices.Contains(d.Identifiers.MACAddresses, mac) })
+// DevicesByKeys looks up the serials and then the MACs that no record shows, as
+// plugins do.
+func (f *fake) DevicesByKeys(ctx context.Context, serials []string, macs []device.MAC) ([]device.Device, error) {
+	var (
+		all  []device.Device
+		errs []error
+	)
+	note := func(devices []device.Device, err error) {
+		all = append(all, devices...)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, serial := range serials {
+		note(f.find(ctx, "serial "+serial, func(d device.Device) bool { return strings.EqualFold(d.Identifiers.Serial, serial) }))
+	}
+	if len(errs) > 0 && fault.SourceIsOut(errs[0], len(all) > 0) {
+		macs = nil
+	}
+	for _, mac := range macs {
+		shows := func(d device.Device) bool { return slices.Contains(d.Identifiers.MACAddresses, mac) }
+		if !slices.ContainsFunc(all, shows) {
+			note(f.find(ctx, "mac "+string(mac), shows))
+		}
+	}
+	return all, errors.Join(errs...)
 }
 
 func (f *fake) EventsByEmail(ctx context.Context, email string) ([]device.Event, error) {

@@ -81,9 +81,9 @@ func (s Source) offers(key Key) bool {
 func (s Source) lookUp(ctx context.Context, key Key, value string) ([]device.Device, error) {
 	switch key {
 	case BySerial:
-		return s.Ask.DevicesBySerial(ctx, value)
+		return s.Ask.DevicesByKeys(ctx, []string{value}, nil)
 	case ByMAC:
-		return s.Ask.DevicesByMAC(ctx, device.MAC(value))
+		return s.Ask.DevicesByKeys(ctx, nil, []device.MAC{device.MAC(value)})
 	default:
 		return s.Ask.DevicesByEmail(ctx, value)
 	}

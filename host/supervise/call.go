@@ -175,17 +175,11 @@ func (p *Plugin) DevicesByEmail(ctx context.Context, email string) ([]device.Dev
 	})
 }
 
-// DevicesBySerial looks up devices by serial number.
-func (p *Plugin) DevicesBySerial(ctx context.Context, serial string) ([]device.Device, error) {
-	return lookUp(ctx, p, "devices_by_serial", func(ctx context.Context, c *sdk.Client) ([]device.Device, error) {
-		return c.DevicesBySerial(ctx, serial)
-	})
-}
-
-// DevicesByMAC looks up devices by MAC address.
-func (p *Plugin) DevicesByMAC(ctx context.Context, mac device.MAC) ([]device.Device, error) {
-	return lookUp(ctx, p, "devices_by_mac", func(ctx context.Context, c *sdk.Client) ([]device.Device, error) {
-		return c.DevicesByMAC(ctx, mac)
+// DevicesByKeys looks up devices by serial numbers and MAC addresses. The error
+// joins one for each key that failed.
+func (p *Plugin) DevicesByKeys(ctx context.Context, serials []string, macs []device.MAC) ([]device.Device, error) {
+	return lookUp(ctx, p, "devices_by_keys", func(ctx context.Context, c *sdk.Client) ([]device.Device, error) {
+		return c.DevicesByKeys(ctx, serials, macs)
 	})
 }
 

@@ -180,7 +180,7 @@ func TestBrokenFileBesideAGoodOne(t *testing.T) {
 	client := sdktest.Open(t, file.Plugin(), map[string]any{"DEVICES_FILES": []string{
 		"/no/such/file.json", write(t, "b.json", "["), write(t, "a.csv", "email,serial\na@x.org,1\n"),
 	}})
-	got, err := client.DevicesBySerial(t.Context(), "1")
+	got, err := client.DevicesByKeys(t.Context(), []string{"1"}, nil)
 	if diff := cmp.Diff([]string{"1"}, serials(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -204,14 +204,14 @@ func TestDevicesBySerial(t *testing.T) {
 	b := setup(t, simulator.Options{})
 	client := b.open(t, nil)
 	for _, want := range b.fleet.Devices(b.fleet.Person(0), fleet.Android, fleet.IPhone, fleet.Chromebook) {
-		devices, err := client.DevicesBySerial(t.Context(), " "+want.Serial+" ")
+		devices, err := client.DevicesByKeys(t.Context(), []string{" " + want.Serial + " "}, nil)
 		if err != nil || len(devices) != 1 || devices[0].Serial != want.Serial {
 			t.Errorf("%s: got %v, %v", want.Serial, devices, err)
 		}
 	}
 	before := b.sim.Faults.Requests()
 	for _, none := range []string{"", "unknown", "0000000", "..."} {
-		if devices, err := client.DevicesBySerial(t.Context(), none); err != nil || len(devices) != 0 {
+		if devices, err := client.DevicesByKeys(t.Context(), []string{none}, nil); err != nil || len(devices) != 0 {
 			t.Errorf("%q: got %v, %v", none, devices, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestDevicesBySerial_exactMatchOnly(t *testing.T) {
 	b := answers(t, map[string]http.HandlerFunc{
 		chromePath: says(`{"chromeosdevices":[{"deviceId":"1","serialNumber":"5CD12"},{"deviceId":"2","serialNumber":"5cd1"}]}`),
 	})
-	devices, err := b.open(t, nil).DevicesBySerial(t.Context(), "5CD1")
+	devices, err := b.open(t, nil).DevicesByKeys(t.Context(), []string{"5CD1"}, nil)
 	if err != nil || len(devices) != 1 || devices[0].Serial != "5cd1" {
 		t.Errorf("got %v, %v", devices, err)
 	}

@@ -245,7 +245,7 @@ func TestAuth_oddTokens(t *testing.T) {
 				_, _ = w.Write([]byte(mac(1, "")))
 			}))
 			t.Cleanup(server.Close)
-			devices, err := open(t, server.URL, nil).DevicesBySerial(t.Context(), "SERIAL1")
+			devices, err := open(t, server.URL, nil).DevicesByKeys(t.Context(), []string{"SERIAL1"}, nil)
 			if c.ok != (err == nil && len(devices) == 1) || !c.ok && fault.KindOf(err) != fault.BadResponse {
 				t.Errorf("%d devices, %v", len(devices), err)
 			}

@@ -62,7 +62,7 @@ func TestSource_tellsTheTruth(t *testing.T) {
 	b := setup(t, fleet.Options{People: 120}, simulator.Options{Cache: true}, nil)
 	seen := map[bool]int{}
 	b.fleet.All(func(d fleet.Device) bool {
-		found, err := b.DevicesBySerial(t.Context(), strings.ToLower(d.Serial))
+		found, err := b.DevicesByKeys(t.Context(), []string{strings.ToLower(d.Serial)}, nil)
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%s: %d devices, %v", d.Serial, len(found), err)
 		}
@@ -107,14 +107,14 @@ func TestSource_everyKeyGivesTheSameRecord(t *testing.T) {
 	if err != nil || len(byEmail) != 1 {
 		t.Fatalf("%d devices, %v", len(byEmail), err)
 	}
-	bySerial, err := b.DevicesBySerial(ctx, byEmail[0].Serial)
+	bySerial, err := b.DevicesByKeys(ctx, []string{byEmail[0].Serial}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(byEmail, bySerial); diff != "" {
 		t.Errorf("by serial (-email +serial):\n%s", diff)
 	}
-	byMAC, err := b.DevicesByMAC(ctx, byEmail[0].Identifiers.MACAddresses[0])
+	byMAC, err := b.DevicesByKeys(ctx, nil, []device.MAC{byEmail[0].Identifiers.MACAddresses[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +129,11 @@ func TestSource_nobodyIsAnEmptyAnswer(t *testing.T) {
 	ctx := t.Context()
 	for name, look := range map[string]func() ([]device.Device, error){
 		"person": func() ([]device.Device, error) { return b.DevicesByEmail(ctx, "nobody.here@example.com") },
-		"serial": func() ([]device.Device, error) { return b.DevicesBySerial(ctx, "C02NOSUCH") },
-		"blank":  func() ([]device.Device, error) { return b.DevicesBySerial(ctx, " ") },
-		"dots":   func() ([]device.Device, error) { return b.DevicesBySerial(ctx, "..") },
-		"slash":  func() ([]device.Device, error) { return b.DevicesBySerial(ctx, "a/../../b?c=d#e") },
-		"mac":    func() ([]device.Device, error) { return b.DevicesByMAC(ctx, "3C:22:FB:FF:FF:F1") },
+		"serial": func() ([]device.Device, error) { return b.DevicesByKeys(ctx, []string{"C02NOSUCH"}, nil) },
+		"blank":  func() ([]device.Device, error) { return b.DevicesByKeys(ctx, []string{" "}, nil) },
+		"dots":   func() ([]device.Device, error) { return b.DevicesByKeys(ctx, []string{".."}, nil) },
+		"slash":  func() ([]device.Device, error) { return b.DevicesByKeys(ctx, []string{"a/../../b?c=d#e"}, nil) },
+		"mac":    func() ([]device.Device, error) { return b.DevicesByKeys(ctx, nil, []device.MAC{"3C:22:FB:FF:FF:F1"}) },
 	} {
 		if devices, err := look(); err != nil || len(devices) != 0 {
 			t.Errorf("%s: %d devices, %v", name, len(devices), err)
@@ -231,7 +231,7 @@ func TestSource_ownerWithoutAddress(t *testing.T) {
 	t.Parallel()
 	url := serve(t, map[string]string{"/JSSResource/computers/serialnumber/SERIAL3": mac(3, "")})
 	for domains, want := range map[string]string{"": "", "example.com": "ada@example.com", "example.com example.net": ""} {
-		devices, err := open(t, url, object{"JAMF_EMAIL_DOMAINS": strings.Fields(domains)}).DevicesBySerial(t.Context(), "SERIAL3")
+		devices, err := open(t, url, object{"JAMF_EMAIL_DOMAINS": strings.Fields(domains)}).DevicesByKeys(t.Context(), []string{"SERIAL3"}, nil)
 		if err != nil || len(devices) != 1 || devices[0].Email != want {
 			t.Errorf("domains %q: %v, %v; want owner %q", domains, devices, err, want)
 		}
@@ -285,7 +285,7 @@ func TestSource_waitsNoLongerThanItsCaller(t *testing.T) {
 	t.Parallel()
 	b := setup(t, fleet.Options{}, simulator.Options{}, nil, sdktest.WithTimeout(300*time.Millisecond))
 	b.sim.Faults.Add(simhttp.Fault{Path: regexp.MustCompile("/computers/"), Hang: true})
-	_, err := b.DevicesBySerial(t.Context(), "C02X")
+	_, err := b.DevicesByKeys(t.Context(), []string{"C02X"}, nil)
 	if fault.KindOf(err) != fault.Timeout {
 		t.Errorf("got %v, want a timeout", err)
 	}

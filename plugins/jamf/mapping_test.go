@@ -16,7 +16,7 @@ import (
 func lookUp(t *testing.T, document string) device.Device {
 	t.Helper()
 	url := serve(t, map[string]string{"/JSSResource/computers/serialnumber/SERIAL": document})
-	devices, err := open(t, url, nil).DevicesBySerial(t.Context(), "SERIAL")
+	devices, err := open(t, url, nil).DevicesByKeys(t.Context(), []string{"SERIAL"}, nil)
 	if err != nil || len(devices) != 1 {
 		t.Fatalf("%d devices, %v", len(devices), err)
 	}
@@ -337,7 +337,7 @@ func TestOddFieldsKeepTheDevice(t *testing.T) {
 	}
 	c := open(t, serve(t, documents), nil)
 	for i := 1; i <= changed; i++ {
-		devices, err := c.DevicesBySerial(t.Context(), fmt.Sprintf("S%d", i))
+		devices, err := c.DevicesByKeys(t.Context(), []string{fmt.Sprintf("S%d", i)}, nil)
 		if err != nil || len(devices) != 1 || devices[0].Name != "kept" {
 			t.Fatalf("%d devices, %v, of %s", len(devices), err, documents[fmt.Sprintf("/JSSResource/computers/serialnumber/S%d", i)])
 		}

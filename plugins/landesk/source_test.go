@@ -182,19 +182,25 @@ func TestLookUps(t *testing.T) {
 		{"address in another case", func() ([]device.Device, error) {
 			return client.DevicesByEmail(t.Context(), strings.ToUpper(want[0].Email))
 		}, 1, true},
-		{"serial", func() ([]device.Device, error) { return client.DevicesBySerial(t.Context(), want[0].Serial) }, 1, true},
-		{"serial in lower case", func() ([]device.Device, error) {
-			return client.DevicesBySerial(t.Context(), strings.ToLower(want[0].Serial))
+		{"serial", func() ([]device.Device, error) {
+			return client.DevicesByKeys(t.Context(), []string{want[0].Serial}, nil)
 		}, 1, true},
-		{"mac", func() ([]device.Device, error) { return client.DevicesByMAC(t.Context(), mac) }, 1, true},
+		{"serial in lower case", func() ([]device.Device, error) {
+			return client.DevicesByKeys(t.Context(), []string{strings.ToLower(want[0].Serial)}, nil)
+		}, 1, true},
+		{"mac", func() ([]device.Device, error) { return client.DevicesByKeys(t.Context(), nil, []device.MAC{mac}) }, 1, true},
 		{"unknown address", func() ([]device.Device, error) { return client.DevicesByEmail(t.Context(), "nobody@example.com") }, 0, false},
 		{"injection", func() ([]device.Device, error) { return client.DevicesByEmail(t.Context(), "x' OR '1'='1") }, 0, false},
 		{"blank address", func() ([]device.Device, error) { return client.DevicesByEmail(t.Context(), " ") }, 0, false},
-		{"unknown serial", func() ([]device.Device, error) { return client.DevicesBySerial(t.Context(), "NOSUCH1") }, 0, false},
-		{"blank serial", func() ([]device.Device, error) { return client.DevicesBySerial(t.Context(), " ") }, 0, false},
-		{"unknown mac", func() ([]device.Device, error) { return client.DevicesByMAC(t.Context(), "8C:16:45:FF:FF:FE") }, 0, false},
-		{"virtual adapter's mac", func() ([]device.Device, error) { return client.DevicesByMAC(t.Context(), "00:50:56:C0:00:08") }, 0, false},
-		{"dongle's mac", func() ([]device.Device, error) { return client.DevicesByMAC(t.Context(), dongle) }, 1, false},
+		{"unknown serial", func() ([]device.Device, error) { return client.DevicesByKeys(t.Context(), []string{"NOSUCH1"}, nil) }, 0, false},
+		{"blank serial", func() ([]device.Device, error) { return client.DevicesByKeys(t.Context(), []string{" "}, nil) }, 0, false},
+		{"unknown mac", func() ([]device.Device, error) {
+			return client.DevicesByKeys(t.Context(), nil, []device.MAC{"8C:16:45:FF:FF:FE"})
+		}, 0, false},
+		{"virtual adapter's mac", func() ([]device.Device, error) {
+			return client.DevicesByKeys(t.Context(), nil, []device.MAC{"00:50:56:C0:00:08"})
+		}, 0, false},
+		{"dongle's mac", func() ([]device.Device, error) { return client.DevicesByKeys(t.Context(), nil, []device.MAC{dongle}) }, 1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

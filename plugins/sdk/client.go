@@ -76,27 +76,47 @@ func (c *Client) TestConnectivity(ctx context.Context) (string, error) {
 // DevicesByEmail looks up a person's devices. Like all look-ups, it may return
 // records beside an error.
 func (c *Client) DevicesByEmail(ctx context.Context, email string) ([]device.Device, error) {
-	return c.lookUpDevices(ctx, &pluginv1.LookUpDevicesRequest{Key: &pluginv1.LookUpDevicesRequest_Email{Email: email}}, "devices by e-mail", email)
+	return c.lookUpDevices(ctx, &pluginv1.LookUpDevicesRequest{Email: email}, "devices by e-mail", email)
 }
 
-// DevicesBySerial looks up devices by serial number.
-func (c *Client) DevicesBySerial(ctx context.Context, serial string) ([]device.Device, error) {
-	return c.lookUpDevices(ctx, &pluginv1.LookUpDevicesRequest{Key: &pluginv1.LookUpDevicesRequest_Serial{Serial: serial}}, "devices by serial", serial)
-}
-
-// DevicesByMAC looks up devices by MAC address.
-func (c *Client) DevicesByMAC(ctx context.Context, mac device.MAC) ([]device.Device, error) {
-	return c.lookUpDevices(ctx, &pluginv1.LookUpDevicesRequest{Key: &pluginv1.LookUpDevicesRequest_Mac{Mac: string(mac)}}, "devices by MAC", string(mac))
+// DevicesByKeys looks up devices by serial numbers and by MAC addresses, all in
+// one call. The error joins one for each key that failed. A plugin may leave out
+// MACs that the records found by serial show.
+func (c *Client) DevicesByKeys(ctx context.Context, serials []string, macs []device.MAC) ([]device.Device, error) {
+	r := &pluginv1.LookUpDevicesRequest{Serials: serials, Macs: make([]string, len(macs))}
+	for i, mac := range macs {
+		r.Macs[i] = string(mac)
+	}
+	op, keys := "devices by serial", serials
+	switch {
+	case len(serials)+len(macs) == 0:
+		return nil, nil
+	case len(serials) == 0:
+		op, keys = "devices by MAC", r.Macs
+	case len(macs) > 0:
+		op = "devices by serial and MAC"
+	}
+	return c.lookUpDevices(ctx, r, op, keys[0])
 }
 
 func (c *Client) lookUpDevices(ctx context.Context, r *pluginv1.LookUpDevicesRequest, op, subject string) ([]device.Device, error) {
-	return collect(ctx, c, op, subject,
-		func(ctx context.Context) (grpc.ServerStreamingClient[pluginv1.LookUpDevicesResponse], error) {
-			return c.rpc.LookUpDevices(ctx, r)
-		},
-		func(r *pluginv1.LookUpDevicesResponse) []device.Device {
-			return devicesFromProto(r.GetDevices(), c.name)
-		})
+	answer, err := c.rpc.LookUpDevices(ctx, r)
+	if err != nil {
+		return nil, c.failed(err, op, subject)
+	}
+	err = fromFailures(answer.GetFailures(), c.name, op, subject)
+	devices := answer.GetDevices()
+	if len(devices) > MaxRecords {
+		devices, err = devices[:MaxRecords], errors.Join(err, c.tooMany(op, subject))
+	}
+	return devicesFromProto(devices, c.name), err
+}
+
+func (c *Client) tooMany(op, subject string) error {
+	return &fault.Error{
+		Kind: fault.BadResponse, Source: c.name, Op: op, Subject: subject,
+		Message: fmt.Sprintf("more than %d records for one look-up", MaxRecords), Remedy: "the plugin is at fault; see its log",
+	}
 }
 
 // ListDevices hands every device to receive, some at a time, and stops when it
@@ -139,7 +159,7 @@ func (c *Client) AccountsByEmail(ctx context.Context, email string) ([]device.Ac
 	if err != nil {
 		return nil, c.failed(err, "accounts", email)
 	}
-	return accountsFromProto(r.GetAccounts(), c.name), nil
+	return accountsFromProto(r.GetAccounts(), c.name), fromFailures(r.GetFailures(), c.name, "accounts", email)
 }
 
 // NotificationsByEmail looks up a person's notifications.
@@ -213,10 +233,7 @@ func collect[M, R any](
 			all = append(all, records...)
 		}
 		if len(all) > MaxRecords {
-			return all[:MaxRecords], &fault.Error{
-				Kind: fault.BadResponse, Source: c.name, Op: op, Subject: subject,
-				Message: fmt.Sprintf("more than %d records for one look-up", MaxRecords), Remedy: "the plugin is at fault; see its log",
-			}
+			return all[:MaxRecords], c.tooMany(op, subject)
 		}
 	}
 }

@@ -78,12 +78,30 @@ func toStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	if err = notCanceled(err); err == nil {
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return err
+	}
+	f := toFailure(err)
+	if f == nil {
 		return status.Error(codes.Canceled, "canceled")
 	}
-	kind := fault.KindOf(err)
+	code := codeOf(fault.KindOf(notCanceled(err)))
+	// The detail tells it all; the status repeats the message for other clients.
+	st, detailErr := status.New(code, f.GetMessage()).WithDetails(f)
+	if detailErr != nil {
+		return status.Error(code, f.GetMessage())
+	}
+	return st.Err()
+}
+
+// toFailure turns an error into the protocol's message; nil when it only says that
+// the call was called off.
+func toFailure(err error) *pluginv1.Failure {
+	if err = notCanceled(err); err == nil {
+		return nil
+	}
 	f := &pluginv1.Failure{
-		Kind: pluginv1.FailureKind(kind), Message: text(err.Error()), Remedy: text(fault.RemedyOf(err)),
+		Kind: pluginv1.FailureKind(fault.KindOf(err)), Message: text(err.Error()), Remedy: text(fault.RemedyOf(err)),
 		RetryAfterMs: fault.RetryAfterOf(err).Milliseconds(),
 	}
 	var e *fault.Error
@@ -100,12 +118,7 @@ func toStatus(err error) error {
 			})
 		}
 	}
-	// The detail tells it all; the status repeats the message for other clients.
-	st, detailErr := status.New(codeOf(kind), f.GetMessage()).WithDetails(f)
-	if detailErr != nil {
-		return status.Error(codeOf(kind), f.GetMessage())
-	}
-	return st.Err()
+	return f
 }
 
 // A failure travels in an HTTP/2 trailer, which must stay small.
@@ -162,18 +175,9 @@ func fromStatus(err error, source, op, subject string) error {
 		return &fault.Error{Kind: fault.Unavailable, Source: source, Op: op, Subject: subject, Message: "canceled", Err: context.Canceled}
 	}
 	for _, detail := range st.Details() {
-		f, ok := detail.(*pluginv1.Failure)
-		if !ok {
-			continue
+		if f, ok := detail.(*pluginv1.Failure); ok {
+			return fromFailure(f, source, op, subject)
 		}
-		e := &fault.Error{
-			Kind: kindOf(f.GetKind()), Source: source, Op: orElse(f.GetOperation(), op), Subject: orElse(f.GetSubject(), subject),
-			Message: f.GetMessage(), Remedy: f.GetRemedy(), RetryAfter: time.Duration(f.GetRetryAfterMs()) * time.Millisecond,
-		}
-		for _, field := range f.GetFields() {
-			e.Fields = append(e.Fields, fault.Field{Name: field.GetName(), Value: field.GetValue(), Reason: field.GetReason(), Remedy: field.GetRemedy()})
-		}
-		return e
 	}
 	e := &fault.Error{Kind: kindOfCode(st.Code()), Source: source, Op: op, Subject: subject, Message: st.Message()}
 	switch e.Kind {
@@ -185,6 +189,29 @@ func fromStatus(err error, source, op, subject string) error {
 		e.Remedy = "the answer is larger than the host accepts; narrow it at the source"
 	}
 	return e
+}
+
+func fromFailure(f *pluginv1.Failure, source, op, subject string) error {
+	e := &fault.Error{
+		Kind: kindOf(f.GetKind()), Source: source, Op: orElse(f.GetOperation(), op), Subject: orElse(f.GetSubject(), subject),
+		Message: f.GetMessage(), Remedy: f.GetRemedy(), RetryAfter: time.Duration(f.GetRetryAfterMs()) * time.Millisecond,
+	}
+	for _, field := range f.GetFields() {
+		e.Fields = append(e.Fields, fault.Field{Name: field.GetName(), Value: field.GetValue(), Reason: field.GetReason(), Remedy: field.GetRemedy()})
+	}
+	return e
+}
+
+// fromFailures joins what failed beside records; nil when nothing did.
+func fromFailures(failures []*pluginv1.Failure, source, op, subject string) error {
+	errs := make([]error, len(failures))
+	for i, f := range failures {
+		errs[i] = fromFailure(f, source, op, subject)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }
 
 func kindOf(k pluginv1.FailureKind) fault.Kind {

@@ -96,8 +96,8 @@ func TestNotFoundIsAnEmptyAnswer(t *testing.T) {
 		notifications: func(context.Context, string) ([]device.Notification, error) { return nil, missing },
 	})
 	_, byEmail := client.DevicesByEmail(t.Context(), "x")
-	_, bySerial := client.DevicesBySerial(t.Context(), "x")
-	_, byMAC := client.DevicesByMAC(t.Context(), "3C:22:FB:00:00:02")
+	_, bySerial := client.DevicesByKeys(t.Context(), []string{"x"}, nil)
+	_, byMAC := client.DevicesByKeys(t.Context(), nil, []device.MAC{"3C:22:FB:00:00:02"})
 	_, events := client.EventsByEmail(t.Context(), "x")
 	_, accounts := client.AccountsByEmail(t.Context(), "x")
 	_, notifications := client.NotificationsByEmail(t.Context(), "x")

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,7 +64,7 @@ func TestLookUps_longAndPartial(t *testing.T) {
 					return make([]device.Notification, n), sent
 				},
 			})
-			devices, err := client.DevicesBySerial(t.Context(), "x")
+			devices, err := client.DevicesByKeys(t.Context(), []string{"x"}, nil)
 			events, eventsErr := client.EventsByEmail(t.Context(), "x")
 			notifications, notificationsErr := client.NotificationsByEmail(t.Context(), "x")
 			for _, err := range []error{err, eventsErr, notificationsErr} {
@@ -244,7 +247,7 @@ func TestNotOffered(t *testing.T) {
 	if _, err := client.DevicesByEmail(t.Context(), "x"); err == nil {
 		t.Error("devices by e-mail of a plugin without")
 	}
-	if _, err := open(t, &fake{}).DevicesByMAC(t.Context(), "zz"); fault.KindOf(err) != fault.Invalid {
+	if _, err := open(t, &fake{}).DevicesByKeys(t.Context(), nil, []device.MAC{"zz"}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("an odd MAC: %v", err)
 	}
 }
@@ -289,4 +292,122 @@ func TestCanceledCall(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	<-ended
+}
+
+// Several keys travel in one call: each failure comes back about its own key, and
+// no MAC is searched for that a record already shows.
+func TestDevicesByKeys(t *testing.T) {
+	t.Parallel()
+	const shown, unknown device.MAC = "3C:22:FB:00:00:01", "3C:22:FB:00:00:02"
+	refused := fault.New(fault.RateLimited, "slow down")
+	tests := []struct {
+		name    string
+		serials []string
+		macs    []device.MAC
+		fails   map[string]error // what the plugin answers, by key
+		asked   []string
+		found   []string
+		errs    []string
+		kind    fault.Kind
+	}{
+		{name: "nothing"},
+		{name: "serials", serials: []string{"S1", "S2", "gone"}, asked: []string{"S1", "S2", "gone"}, found: []string{"S1", "S2"}},
+		{name: "a MAC that a record shows", serials: []string{"S1"}, macs: []device.MAC{shown}, asked: []string{"S1"}, found: []string{"S1"}},
+		{name: "and one that none shows", serials: []string{"S1"}, macs: []device.MAC{shown, unknown}, asked: []string{string(unknown), "S1"}, found: []string{"S1", "of MAC"}},
+		{name: "only MACs", macs: []device.MAC{unknown}, asked: []string{string(unknown)}, found: []string{"of MAC"}},
+		{
+			name: "one fails", serials: []string{"S1", "S2", "S3"}, fails: map[string]error{"S2": refused},
+			asked: []string{"S1", "S2", "S3"}, found: []string{"S1", "S3"}, errs: []string{"fake: devices by serial S2: slow down"}, kind: fault.RateLimited,
+		},
+		{
+			name: "all fail, the MACs are not tried", serials: []string{"S1", "S2"}, macs: []device.MAC{unknown}, fails: map[string]error{"S1": refused, "S2": refused},
+			asked: []string{"S1", "S2"}, errs: []string{"fake: devices by serial and MAC S1: slow down", "fake: devices by serial and MAC S2: slow down"}, kind: fault.RateLimited,
+		},
+		{
+			name: "one panics", serials: []string{"S1", "panic"}, asked: []string{"S1", "panic"}, found: []string{"S1"},
+			errs: []string{"fake: devices by serial panic: the plugin panicked: oh no"}, kind: fault.Internal,
+		},
+		{
+			name: "an odd MAC", serials: []string{"S1"}, macs: []device.MAC{"zz"}, asked: []string{"S1"}, found: []string{"S1"},
+			errs: []string{`fake: devices by serial and MAC S1: `}, kind: fault.Invalid,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var (
+				mu    sync.Mutex
+				asked []string
+			)
+			client := open(t, &fake{devices: func(_ context.Context, key string) ([]device.Device, error) {
+				mu.Lock()
+				asked = append(asked, key)
+				mu.Unlock()
+				switch {
+				case key == "panic":
+					panic("oh no")
+				case key == "gone":
+					return nil, fault.New(fault.NotFound, "no such device")
+				case tt.fails[key] != nil:
+					return nil, tt.fails[key]
+				case strings.Contains(key, ":"):
+					return []device.Device{{Serial: "of MAC"}}, nil
+				default:
+					return []device.Device{{Serial: key, Identifiers: device.Identifiers{MACAddresses: []device.MAC{shown}}}}, nil
+				}
+			}})
+			devices, err := client.DevicesByKeys(t.Context(), tt.serials, tt.macs)
+			var found []string
+			for _, d := range devices {
+				found = append(found, d.Serial)
+			}
+			slices.Sort(asked)
+			if diff := cmp.Diff(tt.asked, asked); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.found, found); diff != "" {
+				t.Errorf("found (-want +got):\n%s", diff)
+			}
+			checkEach(t, err, tt.errs, tt.kind)
+		})
+	}
+}
+
+func checkEach(t *testing.T, err error, says []string, kind fault.Kind) {
+	t.Helper()
+	if err == nil && says == nil {
+		return
+	}
+	if fault.KindOf(err) != kind {
+		t.Errorf("kind %s, want %s", fault.KindOf(err), kind)
+	}
+	lines := strings.Split(fmt.Sprint(err), "\n")
+	if len(lines) != len(says) {
+		t.Fatalf("failures %q, want %q", lines, says)
+	}
+	for i := range lines {
+		if !strings.HasPrefix(lines[i], says[i]) {
+			t.Errorf("failure %q, want %q", lines[i], says[i])
+		}
+	}
+}
+
+// One call with many keys asks no more at once than the plugin may be asked.
+func TestDevicesByKeys_atOnce(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int32
+	client := sdktest.Dial(t, plugin(&fake{devices: func(context.Context, string) ([]device.Device, error) {
+		most.Store(max(most.Load(), now.Add(1)))
+		time.Sleep(time.Millisecond)
+		now.Add(-1)
+		return many(1), nil
+	}}))
+	if err := client.Configure(t.Context(), sdk.Configuration{Config: []byte("{}"), Timeout: time.Minute, Concurrency: 3}); err != nil {
+		t.Fatal(err)
+	}
+	keys := make([]string, 50)
+	devices, err := client.DevicesByKeys(t.Context(), keys, nil)
+	if err != nil || len(devices) != 50 || most.Load() > 3 {
+		t.Errorf("%d devices, %d at once, %v", len(devices), most.Load(), err)
+	}
 }

@@ -36,6 +36,7 @@ type server struct {
 	mu       sync.Mutex
 	instance any
 	timeout  time.Duration
+	turns    chan struct{} // made with the instance; as many as calls at once
 }
 
 // bounded gives a look-up's context the plugin's time limit. The host allows a
@@ -84,7 +85,7 @@ func (s *server) Configure(_ context.Context, r *pluginv1.ConfigureRequest) (*pl
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	s.instance, s.timeout = instance, env.Timeout
+	s.instance, s.timeout, s.turns = instance, env.Timeout, make(chan struct{}, env.Concurrency)
 	return &pluginv1.ConfigureResponse{}, nil
 }
 
@@ -130,54 +131,6 @@ func (s *server) TestConnectivity(ctx context.Context, _ *pluginv1.TestConnectiv
 		return nil, toStatus(err)
 	}
 	return &pluginv1.TestConnectivityResponse{Detail: valid(detail)}, nil
-}
-
-func (s *server) LookUpDevices(r *pluginv1.LookUpDevicesRequest, stream grpc.ServerStreamingServer[pluginv1.LookUpDevicesResponse]) error {
-	ctx, cancel := s.bounded(stream.Context())
-	defer cancel()
-	devices, err := s.lookUpDevices(ctx, r)
-	var sendErr error
-	inChunks(devices, devicesPerMessage, func(chunk []device.Device) bool {
-		sendErr = stream.Send(&pluginv1.LookUpDevicesResponse{Devices: devicesToProto(chunk)})
-		return sendErr == nil
-	})
-	if sendErr != nil {
-		return sendErr
-	}
-	return err
-}
-
-func (s *server) lookUpDevices(ctx context.Context, r *pluginv1.LookUpDevicesRequest) ([]device.Device, error) {
-	var devices []device.Device
-	switch key := r.GetKey().(type) {
-	case *pluginv1.LookUpDevicesRequest_Email:
-		c, err := capability[DevicesByEmail](s)
-		if err != nil {
-			return nil, err
-		}
-		devices, err = c.DevicesByEmail(ctx, key.Email)
-		return devices, answer(err)
-	case *pluginv1.LookUpDevicesRequest_Serial:
-		c, err := capability[DevicesBySerial](s)
-		if err != nil {
-			return nil, err
-		}
-		devices, err = c.DevicesBySerial(ctx, key.Serial)
-		return devices, answer(err)
-	case *pluginv1.LookUpDevicesRequest_Mac:
-		c, err := capability[DevicesByMAC](s)
-		if err != nil {
-			return nil, err
-		}
-		mac, err := device.ParseMAC(key.Mac)
-		if err != nil {
-			return nil, toStatus(err)
-		}
-		devices, err = c.DevicesByMAC(ctx, mac)
-		return devices, answer(err)
-	default:
-		return nil, toStatus(fault.InvalidField("key", "", "one of email, serial and mac must be set", ""))
-	}
 }
 
 // answer makes "not found" the empty answer that it is.
@@ -241,10 +194,11 @@ func (s *server) LookUpAccounts(ctx context.Context, r *pluginv1.LookUpAccountsR
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	accounts, err := c.AccountsByEmail(ctx, r.GetEmail())
-	if err := answer(err); err != nil {
+	failures, err := partial(len(accounts), found(err))
+	if err != nil {
 		return nil, err
 	}
-	return &pluginv1.LookUpAccountsResponse{Accounts: accountsToProto(accounts)}, nil
+	return &pluginv1.LookUpAccountsResponse{Accounts: accountsToProto(accounts), Failures: failures}, nil
 }
 
 func (s *server) LookUpNotifications(r *pluginv1.LookUpNotificationsRequest, stream grpc.ServerStreamingServer[pluginv1.LookUpNotificationsResponse]) error {
@@ -362,7 +316,7 @@ func recoverUnary(logger *slog.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				err = panicked(ctx, logger, info.FullMethod, p)
+				err = toStatus(panicked(ctx, logger, info.FullMethod, p))
 			}
 		}()
 		return handler(ctx, req)
@@ -373,7 +327,7 @@ func recoverStream(logger *slog.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				err = panicked(stream.Context(), logger, info.FullMethod, p)
+				err = toStatus(panicked(stream.Context(), logger, info.FullMethod, p))
 			}
 		}()
 		return handler(srv, stream)
@@ -382,8 +336,8 @@ func recoverStream(logger *slog.Logger) grpc.StreamServerInterceptor {
 
 func panicked(ctx context.Context, logger *slog.Logger, method string, p any) error {
 	logger.ErrorContext(ctx, "panic in a call", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	return toStatus(&fault.Error{
+	return &fault.Error{
 		Kind: fault.Internal, Message: "the plugin panicked", Err: errors.New(fmt.Sprint(p)),
 		Remedy: "this is a defect of the plugin; its log has the stack",
-	})
+	}
 }

@@ -6,7 +6,8 @@
 // then whatever the description declares. Calls come concurrently.
 //
 // A failed call ends with a gRPC status that carries one Failure as a detail. A
-// streaming answer may deliver records and then fail: what was delivered counts.
+// look-up may deliver records and fail: what was delivered counts. A stream does
+// so by ending with such a status, a single answer by listing failures.
 // A person or device that the source does not know is an empty answer, not a
 // failure.
 
@@ -43,9 +44,9 @@ const (
 	Capability_CAPABILITY_UNSPECIFIED Capability = 0
 	// LookUpDevices with an e-mail address.
 	Capability_CAPABILITY_DEVICES_BY_EMAIL Capability = 1
-	// LookUpDevices with a serial number.
+	// LookUpDevices with serial numbers.
 	Capability_CAPABILITY_DEVICES_BY_SERIAL Capability = 2
-	// LookUpDevices with a MAC address.
+	// LookUpDevices with MAC addresses.
 	Capability_CAPABILITY_DEVICES_BY_MAC Capability = 3
 	// ListDevices.
 	Capability_CAPABILITY_LIST_DEVICES Capability = 4
@@ -569,17 +570,18 @@ func (x *TestConnectivityResponse) GetDetail() string {
 	return ""
 }
 
-// LookUpDevicesRequest says whose or which devices are wanted.
+// LookUpDevicesRequest says whose or which devices are wanted: either of a person,
+// or all with one of the serials or MACs.
 type LookUpDevicesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to search by.
-	//
-	// Types that are valid to be assigned to Key:
-	//
-	//	*LookUpDevicesRequest_Email
-	//	*LookUpDevicesRequest_Serial
-	//	*LookUpDevicesRequest_Mac
-	Key           isLookUpDevicesRequest_Key `protobuf_oneof:"key"`
+	// An e-mail address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Serial numbers; only for a plugin that declares DEVICES_BY_SERIAL.
+	Serials []string `protobuf:"bytes,2,rep,name=serials,proto3" json:"serials,omitempty"`
+	// MAC addresses, canonical: upper case with colons; only for a plugin that
+	// declares DEVICES_BY_MAC. A device that a serial has found already need not be
+	// searched for by the MACs that its record shows.
+	Macs          []string `protobuf:"bytes,3,rep,name=macs,proto3" json:"macs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -614,70 +616,36 @@ func (*LookUpDevicesRequest) Descriptor() ([]byte, []int) {
 	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *LookUpDevicesRequest) GetKey() isLookUpDevicesRequest_Key {
+func (x *LookUpDevicesRequest) GetEmail() string {
 	if x != nil {
-		return x.Key
+		return x.Email
+	}
+	return ""
+}
+
+func (x *LookUpDevicesRequest) GetSerials() []string {
+	if x != nil {
+		return x.Serials
 	}
 	return nil
 }
 
-func (x *LookUpDevicesRequest) GetEmail() string {
+func (x *LookUpDevicesRequest) GetMacs() []string {
 	if x != nil {
-		if x, ok := x.Key.(*LookUpDevicesRequest_Email); ok {
-			return x.Email
-		}
+		return x.Macs
 	}
-	return ""
+	return nil
 }
 
-func (x *LookUpDevicesRequest) GetSerial() string {
-	if x != nil {
-		if x, ok := x.Key.(*LookUpDevicesRequest_Serial); ok {
-			return x.Serial
-		}
-	}
-	return ""
-}
-
-func (x *LookUpDevicesRequest) GetMac() string {
-	if x != nil {
-		if x, ok := x.Key.(*LookUpDevicesRequest_Mac); ok {
-			return x.Mac
-		}
-	}
-	return ""
-}
-
-type isLookUpDevicesRequest_Key interface {
-	isLookUpDevicesRequest_Key()
-}
-
-type LookUpDevicesRequest_Email struct {
-	// An e-mail address.
-	Email string `protobuf:"bytes,1,opt,name=email,proto3,oneof"`
-}
-
-type LookUpDevicesRequest_Serial struct {
-	// A serial number.
-	Serial string `protobuf:"bytes,2,opt,name=serial,proto3,oneof"`
-}
-
-type LookUpDevicesRequest_Mac struct {
-	// A MAC address, canonical: upper case with colons.
-	Mac string `protobuf:"bytes,3,opt,name=mac,proto3,oneof"`
-}
-
-func (*LookUpDevicesRequest_Email) isLookUpDevicesRequest_Key() {}
-
-func (*LookUpDevicesRequest_Serial) isLookUpDevicesRequest_Key() {}
-
-func (*LookUpDevicesRequest_Mac) isLookUpDevicesRequest_Key() {}
-
-// LookUpDevicesResponse carries some of the devices.
+// LookUpDevicesResponse carries the devices, also when a part of the look-up
+// failed.
 type LookUpDevicesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 50.
-	Devices       []*Device `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	// All of them.
+	Devices []*Device `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	// What failed, for example one for each serial that could not be searched for.
+	// When everything failed for one reason, a gRPC status will do instead.
+	Failures      []*Failure `protobuf:"bytes,2,rep,name=failures,proto3" json:"failures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -715,6 +683,13 @@ func (*LookUpDevicesResponse) Descriptor() ([]byte, []int) {
 func (x *LookUpDevicesResponse) GetDevices() []*Device {
 	if x != nil {
 		return x.Devices
+	}
+	return nil
+}
+
+func (x *LookUpDevicesResponse) GetFailures() []*Failure {
+	if x != nil {
+		return x.Failures
 	}
 	return nil
 }
@@ -1023,11 +998,14 @@ func (x *LookUpAccountsRequest) GetEmail() string {
 	return ""
 }
 
-// LookUpAccountsResponse carries the accounts.
+// LookUpAccountsResponse carries the accounts, also when a part of the look-up
+// failed.
 type LookUpAccountsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All of them.
-	Accounts      []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	Accounts []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// What failed.
+	Failures      []*Failure `protobuf:"bytes,2,rep,name=failures,proto3" json:"failures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1065,6 +1043,13 @@ func (*LookUpAccountsResponse) Descriptor() ([]byte, []int) {
 func (x *LookUpAccountsResponse) GetAccounts() []*Account {
 	if x != nil {
 		return x.Accounts
+	}
+	return nil
+}
+
+func (x *LookUpAccountsResponse) GetFailures() []*Failure {
+	if x != nil {
+		return x.Failures
 	}
 	return nil
 }
@@ -2545,14 +2530,14 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x11ConfigureResponse\"\x19\n" +
 	"\x17TestConnectivityRequest\"2\n" +
 	"\x18TestConnectivityResponse\x12\x16\n" +
-	"\x06detail\x18\x01 \x01(\tR\x06detail\"c\n" +
-	"\x14LookUpDevicesRequest\x12\x16\n" +
-	"\x05email\x18\x01 \x01(\tH\x00R\x05email\x12\x18\n" +
-	"\x06serial\x18\x02 \x01(\tH\x00R\x06serial\x12\x12\n" +
-	"\x03mac\x18\x03 \x01(\tH\x00R\x03macB\x05\n" +
-	"\x03key\"L\n" +
+	"\x06detail\x18\x01 \x01(\tR\x06detail\"Z\n" +
+	"\x14LookUpDevicesRequest\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\x12\x18\n" +
+	"\aserials\x18\x02 \x03(\tR\aserials\x12\x12\n" +
+	"\x04macs\x18\x03 \x03(\tR\x04macs\"\x84\x01\n" +
 	"\x15LookUpDevicesResponse\x123\n" +
-	"\adevices\x18\x01 \x03(\v2\x19.posture.plugin.v1.DeviceR\adevices\"\x14\n" +
+	"\adevices\x18\x01 \x03(\v2\x19.posture.plugin.v1.DeviceR\adevices\x126\n" +
+	"\bfailures\x18\x02 \x03(\v2\x1a.posture.plugin.v1.FailureR\bfailures\"\x14\n" +
 	"\x12ListDevicesRequest\"J\n" +
 	"\x13ListDevicesResponse\x123\n" +
 	"\adevices\x18\x01 \x03(\v2\x19.posture.plugin.v1.DeviceR\adevices\"\x12\n" +
@@ -2564,9 +2549,10 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x14LookUpEventsResponse\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.posture.plugin.v1.EventR\x06events\"-\n" +
 	"\x15LookUpAccountsRequest\x12\x14\n" +
-	"\x05email\x18\x01 \x01(\tR\x05email\"P\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\"\x88\x01\n" +
 	"\x16LookUpAccountsResponse\x126\n" +
-	"\baccounts\x18\x01 \x03(\v2\x1a.posture.plugin.v1.AccountR\baccounts\"2\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1a.posture.plugin.v1.AccountR\baccounts\x126\n" +
+	"\bfailures\x18\x02 \x03(\v2\x1a.posture.plugin.v1.FailureR\bfailures\"2\n" +
 	"\x1aLookUpNotificationsRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\"d\n" +
 	"\x1bLookUpNotificationsResponse\x12E\n" +
@@ -2713,12 +2699,12 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x19FAILURE_KIND_RATE_LIMITED\x10\x06\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNAVAILABLE\x10\a\x12\x18\n" +
 	"\x14FAILURE_KIND_TIMEOUT\x10\b\x12\x1d\n" +
-	"\x19FAILURE_KIND_BAD_RESPONSE\x10\t2\xc3\t\n" +
+	"\x19FAILURE_KIND_BAD_RESPONSE\x10\t2\xc1\t\n" +
 	"\rPluginService\x12S\n" +
 	"\bDescribe\x12\".posture.plugin.v1.DescribeRequest\x1a#.posture.plugin.v1.DescribeResponse\x12V\n" +
 	"\tConfigure\x12#.posture.plugin.v1.ConfigureRequest\x1a$.posture.plugin.v1.ConfigureResponse\x12k\n" +
-	"\x10TestConnectivity\x12*.posture.plugin.v1.TestConnectivityRequest\x1a+.posture.plugin.v1.TestConnectivityResponse\x12d\n" +
-	"\rLookUpDevices\x12'.posture.plugin.v1.LookUpDevicesRequest\x1a(.posture.plugin.v1.LookUpDevicesResponse0\x01\x12^\n" +
+	"\x10TestConnectivity\x12*.posture.plugin.v1.TestConnectivityRequest\x1a+.posture.plugin.v1.TestConnectivityResponse\x12b\n" +
+	"\rLookUpDevices\x12'.posture.plugin.v1.LookUpDevicesRequest\x1a(.posture.plugin.v1.LookUpDevicesResponse\x12^\n" +
 	"\vListDevices\x12%.posture.plugin.v1.ListDevicesRequest\x1a&.posture.plugin.v1.ListDevicesResponse0\x01\x12X\n" +
 	"\tListUsers\x12#.posture.plugin.v1.ListUsersRequest\x1a$.posture.plugin.v1.ListUsersResponse0\x01\x12a\n" +
 	"\fLookUpEvents\x12&.posture.plugin.v1.LookUpEventsRequest\x1a'.posture.plugin.v1.LookUpEventsResponse0\x01\x12e\n" +
@@ -2788,71 +2774,68 @@ var file_posture_plugin_v1_plugin_proto_goTypes = []any{
 var file_posture_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: posture.plugin.v1.DescribeResponse.capabilities:type_name -> posture.plugin.v1.Capability
 	26, // 1: posture.plugin.v1.LookUpDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	26, // 2: posture.plugin.v1.ListDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	34, // 3: posture.plugin.v1.ListUsersResponse.users:type_name -> posture.plugin.v1.User
-	31, // 4: posture.plugin.v1.LookUpEventsResponse.events:type_name -> posture.plugin.v1.Event
-	32, // 5: posture.plugin.v1.LookUpAccountsResponse.accounts:type_name -> posture.plugin.v1.Account
-	33, // 6: posture.plugin.v1.LookUpNotificationsResponse.notifications:type_name -> posture.plugin.v1.Notification
-	26, // 7: posture.plugin.v1.TransformDevicesRequest.devices:type_name -> posture.plugin.v1.Device
-	26, // 8: posture.plugin.v1.TransformDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	31, // 9: posture.plugin.v1.TransformEventsRequest.events:type_name -> posture.plugin.v1.Event
-	31, // 10: posture.plugin.v1.TransformEventsResponse.events:type_name -> posture.plugin.v1.Event
-	39, // 11: posture.plugin.v1.Device.last_sync:type_name -> google.protobuf.Timestamp
-	39, // 12: posture.plugin.v1.Device.hw_release_date:type_name -> google.protobuf.Timestamp
-	27, // 13: posture.plugin.v1.Device.identifiers:type_name -> posture.plugin.v1.Identifiers
-	37, // 14: posture.plugin.v1.Device.practices:type_name -> posture.plugin.v1.Device.PracticesEntry
-	29, // 15: posture.plugin.v1.Device.software:type_name -> posture.plugin.v1.Software
-	39, // 16: posture.plugin.v1.Practice.last_updated:type_name -> google.protobuf.Timestamp
-	39, // 17: posture.plugin.v1.Software.last_scan_date:type_name -> google.protobuf.Timestamp
-	30, // 18: posture.plugin.v1.Software.installed:type_name -> posture.plugin.v1.Application
-	39, // 19: posture.plugin.v1.Application.install_date:type_name -> google.protobuf.Timestamp
-	39, // 20: posture.plugin.v1.Event.timestamp:type_name -> google.protobuf.Timestamp
-	38, // 21: posture.plugin.v1.Event.details:type_name -> posture.plugin.v1.Event.DetailsEntry
-	39, // 22: posture.plugin.v1.Account.last_updated:type_name -> google.protobuf.Timestamp
-	40, // 23: posture.plugin.v1.Account.user_usage:type_name -> google.protobuf.Struct
-	1,  // 24: posture.plugin.v1.Failure.kind:type_name -> posture.plugin.v1.FailureKind
-	36, // 25: posture.plugin.v1.Failure.fields:type_name -> posture.plugin.v1.InvalidField
-	28, // 26: posture.plugin.v1.Device.PracticesEntry.value:type_name -> posture.plugin.v1.Practice
-	2,  // 27: posture.plugin.v1.PluginService.Describe:input_type -> posture.plugin.v1.DescribeRequest
-	4,  // 28: posture.plugin.v1.PluginService.Configure:input_type -> posture.plugin.v1.ConfigureRequest
-	6,  // 29: posture.plugin.v1.PluginService.TestConnectivity:input_type -> posture.plugin.v1.TestConnectivityRequest
-	8,  // 30: posture.plugin.v1.PluginService.LookUpDevices:input_type -> posture.plugin.v1.LookUpDevicesRequest
-	10, // 31: posture.plugin.v1.PluginService.ListDevices:input_type -> posture.plugin.v1.ListDevicesRequest
-	12, // 32: posture.plugin.v1.PluginService.ListUsers:input_type -> posture.plugin.v1.ListUsersRequest
-	14, // 33: posture.plugin.v1.PluginService.LookUpEvents:input_type -> posture.plugin.v1.LookUpEventsRequest
-	16, // 34: posture.plugin.v1.PluginService.LookUpAccounts:input_type -> posture.plugin.v1.LookUpAccountsRequest
-	18, // 35: posture.plugin.v1.PluginService.LookUpNotifications:input_type -> posture.plugin.v1.LookUpNotificationsRequest
-	20, // 36: posture.plugin.v1.PluginService.SendFeedback:input_type -> posture.plugin.v1.SendFeedbackRequest
-	22, // 37: posture.plugin.v1.PluginService.TransformDevices:input_type -> posture.plugin.v1.TransformDevicesRequest
-	24, // 38: posture.plugin.v1.PluginService.TransformEvents:input_type -> posture.plugin.v1.TransformEventsRequest
-	3,  // 39: posture.plugin.v1.PluginService.Describe:output_type -> posture.plugin.v1.DescribeResponse
-	5,  // 40: posture.plugin.v1.PluginService.Configure:output_type -> posture.plugin.v1.ConfigureResponse
-	7,  // 41: posture.plugin.v1.PluginService.TestConnectivity:output_type -> posture.plugin.v1.TestConnectivityResponse
-	9,  // 42: posture.plugin.v1.PluginService.LookUpDevices:output_type -> posture.plugin.v1.LookUpDevicesResponse
-	11, // 43: posture.plugin.v1.PluginService.ListDevices:output_type -> posture.plugin.v1.ListDevicesResponse
-	13, // 44: posture.plugin.v1.PluginService.ListUsers:output_type -> posture.plugin.v1.ListUsersResponse
-	15, // 45: posture.plugin.v1.PluginService.LookUpEvents:output_type -> posture.plugin.v1.LookUpEventsResponse
-	17, // 46: posture.plugin.v1.PluginService.LookUpAccounts:output_type -> posture.plugin.v1.LookUpAccountsResponse
-	19, // 47: posture.plugin.v1.PluginService.LookUpNotifications:output_type -> posture.plugin.v1.LookUpNotificationsResponse
-	21, // 48: posture.plugin.v1.PluginService.SendFeedback:output_type -> posture.plugin.v1.SendFeedbackResponse
-	23, // 49: posture.plugin.v1.PluginService.TransformDevices:output_type -> posture.plugin.v1.TransformDevicesResponse
-	25, // 50: posture.plugin.v1.PluginService.TransformEvents:output_type -> posture.plugin.v1.TransformEventsResponse
-	39, // [39:51] is the sub-list for method output_type
-	27, // [27:39] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	35, // 2: posture.plugin.v1.LookUpDevicesResponse.failures:type_name -> posture.plugin.v1.Failure
+	26, // 3: posture.plugin.v1.ListDevicesResponse.devices:type_name -> posture.plugin.v1.Device
+	34, // 4: posture.plugin.v1.ListUsersResponse.users:type_name -> posture.plugin.v1.User
+	31, // 5: posture.plugin.v1.LookUpEventsResponse.events:type_name -> posture.plugin.v1.Event
+	32, // 6: posture.plugin.v1.LookUpAccountsResponse.accounts:type_name -> posture.plugin.v1.Account
+	35, // 7: posture.plugin.v1.LookUpAccountsResponse.failures:type_name -> posture.plugin.v1.Failure
+	33, // 8: posture.plugin.v1.LookUpNotificationsResponse.notifications:type_name -> posture.plugin.v1.Notification
+	26, // 9: posture.plugin.v1.TransformDevicesRequest.devices:type_name -> posture.plugin.v1.Device
+	26, // 10: posture.plugin.v1.TransformDevicesResponse.devices:type_name -> posture.plugin.v1.Device
+	31, // 11: posture.plugin.v1.TransformEventsRequest.events:type_name -> posture.plugin.v1.Event
+	31, // 12: posture.plugin.v1.TransformEventsResponse.events:type_name -> posture.plugin.v1.Event
+	39, // 13: posture.plugin.v1.Device.last_sync:type_name -> google.protobuf.Timestamp
+	39, // 14: posture.plugin.v1.Device.hw_release_date:type_name -> google.protobuf.Timestamp
+	27, // 15: posture.plugin.v1.Device.identifiers:type_name -> posture.plugin.v1.Identifiers
+	37, // 16: posture.plugin.v1.Device.practices:type_name -> posture.plugin.v1.Device.PracticesEntry
+	29, // 17: posture.plugin.v1.Device.software:type_name -> posture.plugin.v1.Software
+	39, // 18: posture.plugin.v1.Practice.last_updated:type_name -> google.protobuf.Timestamp
+	39, // 19: posture.plugin.v1.Software.last_scan_date:type_name -> google.protobuf.Timestamp
+	30, // 20: posture.plugin.v1.Software.installed:type_name -> posture.plugin.v1.Application
+	39, // 21: posture.plugin.v1.Application.install_date:type_name -> google.protobuf.Timestamp
+	39, // 22: posture.plugin.v1.Event.timestamp:type_name -> google.protobuf.Timestamp
+	38, // 23: posture.plugin.v1.Event.details:type_name -> posture.plugin.v1.Event.DetailsEntry
+	39, // 24: posture.plugin.v1.Account.last_updated:type_name -> google.protobuf.Timestamp
+	40, // 25: posture.plugin.v1.Account.user_usage:type_name -> google.protobuf.Struct
+	1,  // 26: posture.plugin.v1.Failure.kind:type_name -> posture.plugin.v1.FailureKind
+	36, // 27: posture.plugin.v1.Failure.fields:type_name -> posture.plugin.v1.InvalidField
+	28, // 28: posture.plugin.v1.Device.PracticesEntry.value:type_name -> posture.plugin.v1.Practice
+	2,  // 29: posture.plugin.v1.PluginService.Describe:input_type -> posture.plugin.v1.DescribeRequest
+	4,  // 30: posture.plugin.v1.PluginService.Configure:input_type -> posture.plugin.v1.ConfigureRequest
+	6,  // 31: posture.plugin.v1.PluginService.TestConnectivity:input_type -> posture.plugin.v1.TestConnectivityRequest
+	8,  // 32: posture.plugin.v1.PluginService.LookUpDevices:input_type -> posture.plugin.v1.LookUpDevicesRequest
+	10, // 33: posture.plugin.v1.PluginService.ListDevices:input_type -> posture.plugin.v1.ListDevicesRequest
+	12, // 34: posture.plugin.v1.PluginService.ListUsers:input_type -> posture.plugin.v1.ListUsersRequest
+	14, // 35: posture.plugin.v1.PluginService.LookUpEvents:input_type -> posture.plugin.v1.LookUpEventsRequest
+	16, // 36: posture.plugin.v1.PluginService.LookUpAccounts:input_type -> posture.plugin.v1.LookUpAccountsRequest
+	18, // 37: posture.plugin.v1.PluginService.LookUpNotifications:input_type -> posture.plugin.v1.LookUpNotificationsRequest
+	20, // 38: posture.plugin.v1.PluginService.SendFeedback:input_type -> posture.plugin.v1.SendFeedbackRequest
+	22, // 39: posture.plugin.v1.PluginService.TransformDevices:input_type -> posture.plugin.v1.TransformDevicesRequest
+	24, // 40: posture.plugin.v1.PluginService.TransformEvents:input_type -> posture.plugin.v1.TransformEventsRequest
+	3,  // 41: posture.plugin.v1.PluginService.Describe:output_type -> posture.plugin.v1.DescribeResponse
+	5,  // 42: posture.plugin.v1.PluginService.Configure:output_type -> posture.plugin.v1.ConfigureResponse
+	7,  // 43: posture.plugin.v1.PluginService.TestConnectivity:output_type -> posture.plugin.v1.TestConnectivityResponse
+	9,  // 44: posture.plugin.v1.PluginService.LookUpDevices:output_type -> posture.plugin.v1.LookUpDevicesResponse
+	11, // 45: posture.plugin.v1.PluginService.ListDevices:output_type -> posture.plugin.v1.ListDevicesResponse
+	13, // 46: posture.plugin.v1.PluginService.ListUsers:output_type -> posture.plugin.v1.ListUsersResponse
+	15, // 47: posture.plugin.v1.PluginService.LookUpEvents:output_type -> posture.plugin.v1.LookUpEventsResponse
+	17, // 48: posture.plugin.v1.PluginService.LookUpAccounts:output_type -> posture.plugin.v1.LookUpAccountsResponse
+	19, // 49: posture.plugin.v1.PluginService.LookUpNotifications:output_type -> posture.plugin.v1.LookUpNotificationsResponse
+	21, // 50: posture.plugin.v1.PluginService.SendFeedback:output_type -> posture.plugin.v1.SendFeedbackResponse
+	23, // 51: posture.plugin.v1.PluginService.TransformDevices:output_type -> posture.plugin.v1.TransformDevicesResponse
+	25, // 52: posture.plugin.v1.PluginService.TransformEvents:output_type -> posture.plugin.v1.TransformEventsResponse
+	41, // [41:53] is the sub-list for method output_type
+	29, // [29:41] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_posture_plugin_v1_plugin_proto_init() }
 func file_posture_plugin_v1_plugin_proto_init() {
 	if File_posture_plugin_v1_plugin_proto != nil {
 		return
-	}
-	file_posture_plugin_v1_plugin_proto_msgTypes[6].OneofWrappers = []any{
-		(*LookUpDevicesRequest_Email)(nil),
-		(*LookUpDevicesRequest_Serial)(nil),
-		(*LookUpDevicesRequest_Mac)(nil),
 	}
 	file_posture_plugin_v1_plugin_proto_msgTypes[26].OneofWrappers = []any{}
 	file_posture_plugin_v1_plugin_proto_msgTypes[29].OneofWrappers = []any{}

@@ -6,7 +6,8 @@
 // then whatever the description declares. Calls come concurrently.
 //
 // A failed call ends with a gRPC status that carries one Failure as a detail. A
-// streaming answer may deliver records and then fail: what was delivered counts.
+// look-up may deliver records and fail: what was delivered counts. A stream does
+// so by ending with such a status, a single answer by listing failures.
 // A person or device that the source does not know is an empty answer, not a
 // failure.
 
@@ -60,8 +61,9 @@ type PluginServiceClient interface {
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// TestConnectivity tries the network, the log-in and the permissions.
 	TestConnectivity(ctx context.Context, in *TestConnectivityRequest, opts ...grpc.CallOption) (*TestConnectivityResponse, error)
-	// LookUpDevices finds the devices of a person, or with a serial or a MAC.
-	LookUpDevices(ctx context.Context, in *LookUpDevicesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LookUpDevicesResponse], error)
+	// LookUpDevices finds the devices of a person, or those with given serials and
+	// MACs.
+	LookUpDevices(ctx context.Context, in *LookUpDevicesRequest, opts ...grpc.CallOption) (*LookUpDevicesResponse, error)
 	// ListDevices gives every device that the source knows.
 	ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListDevicesResponse], error)
 	// ListUsers gives every person that the source knows.
@@ -118,28 +120,19 @@ func (c *pluginServiceClient) TestConnectivity(ctx context.Context, in *TestConn
 	return out, nil
 }
 
-func (c *pluginServiceClient) LookUpDevices(ctx context.Context, in *LookUpDevicesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LookUpDevicesResponse], error) {
+func (c *pluginServiceClient) LookUpDevices(ctx context.Context, in *LookUpDevicesRequest, opts ...grpc.CallOption) (*LookUpDevicesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[0], PluginService_LookUpDevices_FullMethodName, cOpts...)
+	out := new(LookUpDevicesResponse)
+	err := c.cc.Invoke(ctx, PluginService_LookUpDevices_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[LookUpDevicesRequest, LookUpDevicesResponse]{ClientStream: stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
-	return x, nil
+	return out, nil
 }
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type PluginService_LookUpDevicesClient = grpc.ServerStreamingClient[LookUpDevicesResponse]
 
 func (c *pluginServiceClient) ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListDevicesResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[1], PluginService_ListDevices_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[0], PluginService_ListDevices_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +151,7 @@ type PluginService_ListDevicesClient = grpc.ServerStreamingClient[ListDevicesRes
 
 func (c *pluginServiceClient) ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListUsersResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[2], PluginService_ListUsers_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[1], PluginService_ListUsers_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +170,7 @@ type PluginService_ListUsersClient = grpc.ServerStreamingClient[ListUsersRespons
 
 func (c *pluginServiceClient) LookUpEvents(ctx context.Context, in *LookUpEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LookUpEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[3], PluginService_LookUpEvents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[2], PluginService_LookUpEvents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +199,7 @@ func (c *pluginServiceClient) LookUpAccounts(ctx context.Context, in *LookUpAcco
 
 func (c *pluginServiceClient) LookUpNotifications(ctx context.Context, in *LookUpNotificationsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LookUpNotificationsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[4], PluginService_LookUpNotifications_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &PluginService_ServiceDesc.Streams[3], PluginService_LookUpNotifications_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -268,8 +261,9 @@ type PluginServiceServer interface {
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// TestConnectivity tries the network, the log-in and the permissions.
 	TestConnectivity(context.Context, *TestConnectivityRequest) (*TestConnectivityResponse, error)
-	// LookUpDevices finds the devices of a person, or with a serial or a MAC.
-	LookUpDevices(*LookUpDevicesRequest, grpc.ServerStreamingServer[LookUpDevicesResponse]) error
+	// LookUpDevices finds the devices of a person, or those with given serials and
+	// MACs.
+	LookUpDevices(context.Context, *LookUpDevicesRequest) (*LookUpDevicesResponse, error)
 	// ListDevices gives every device that the source knows.
 	ListDevices(*ListDevicesRequest, grpc.ServerStreamingServer[ListDevicesResponse]) error
 	// ListUsers gives every person that the source knows.
@@ -305,8 +299,8 @@ func (UnimplementedPluginServiceServer) Configure(context.Context, *ConfigureReq
 func (UnimplementedPluginServiceServer) TestConnectivity(context.Context, *TestConnectivityRequest) (*TestConnectivityResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestConnectivity not implemented")
 }
-func (UnimplementedPluginServiceServer) LookUpDevices(*LookUpDevicesRequest, grpc.ServerStreamingServer[LookUpDevicesResponse]) error {
-	return status.Error(codes.Unimplemented, "method LookUpDevices not implemented")
+func (UnimplementedPluginServiceServer) LookUpDevices(context.Context, *LookUpDevicesRequest) (*LookUpDevicesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookUpDevices not implemented")
 }
 func (UnimplementedPluginServiceServer) ListDevices(*ListDevicesRequest, grpc.ServerStreamingServer[ListDevicesResponse]) error {
 	return status.Error(codes.Unimplemented, "method ListDevices not implemented")
@@ -407,16 +401,23 @@ func _PluginService_TestConnectivity_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
-func _PluginService_LookUpDevices_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(LookUpDevicesRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
+func _PluginService_LookUpDevices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookUpDevicesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
 	}
-	return srv.(PluginServiceServer).LookUpDevices(m, &grpc.GenericServerStream[LookUpDevicesRequest, LookUpDevicesResponse]{ServerStream: stream})
+	if interceptor == nil {
+		return srv.(PluginServiceServer).LookUpDevices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_LookUpDevices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).LookUpDevices(ctx, req.(*LookUpDevicesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type PluginService_LookUpDevicesServer = grpc.ServerStreamingServer[LookUpDevicesResponse]
 
 func _PluginService_ListDevices_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ListDevicesRequest)
@@ -554,6 +555,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PluginService_TestConnectivity_Handler,
 		},
 		{
+			MethodName: "LookUpDevices",
+			Handler:    _PluginService_LookUpDevices_Handler,
+		},
+		{
 			MethodName: "LookUpAccounts",
 			Handler:    _PluginService_LookUpAccounts_Handler,
 		},
@@ -571,11 +576,6 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
-		{
-			StreamName:    "LookUpDevices",
-			Handler:       _PluginService_LookUpDevices_Handler,
-			ServerStreams: true,
-		},
 		{
 			StreamName:    "ListDevices",
 			Handler:       _PluginService_ListDevices_Handler,

@@ -136,8 +136,12 @@ func (s *suite) lookUps(c *sdk.Client, email, serial string, mac device.MAC) []c
 		}
 	}
 	add(sdk.CapDevicesByEmail, func(ctx context.Context) (answer, error) { return answerOf(c.DevicesByEmail(ctx, email)) })
-	add(sdk.CapDevicesBySerial, func(ctx context.Context) (answer, error) { return answerOf(c.DevicesBySerial(ctx, serial)) })
-	add(sdk.CapDevicesByMAC, func(ctx context.Context) (answer, error) { return answerOf(c.DevicesByMAC(ctx, mac)) })
+	add(sdk.CapDevicesBySerial, func(ctx context.Context) (answer, error) {
+		return answerOf(c.DevicesByKeys(ctx, []string{serial}, nil))
+	})
+	add(sdk.CapDevicesByMAC, func(ctx context.Context) (answer, error) {
+		return answerOf(c.DevicesByKeys(ctx, nil, []device.MAC{mac}))
+	})
 	add(sdk.CapEvents, func(ctx context.Context) (answer, error) { return answerOf(c.EventsByEmail(ctx, email)) })
 	add(sdk.CapAccounts, func(ctx context.Context) (answer, error) { return answerOf(c.AccountsByEmail(ctx, email)) })
 	add(sdk.CapNotifications, func(ctx context.Context) (answer, error) { return answerOf(c.NotificationsByEmail(ctx, email)) })
