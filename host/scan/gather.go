@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postureproject/posture/device"
@@ -47,8 +48,15 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 	g.owners = make([][]device.Device, n)
 	g.devices, g.events = make([][]device.Device, n), make([][]device.Event, n)
 	g.accounts, g.notifications = make([][]device.Account, n), make([][]device.Notification, n)
-	var owners sync.WaitGroup
+	var owners atomic.Int32 // that have not spoken yet, and this function
+	owners.Store(1)
 	owned := make(chan struct{})
+	spoken := func() {
+		if owners.Add(-1) == 0 {
+			g.transformOwned(ctx)
+			close(owned)
+		}
+	}
 	for i, s := range sources {
 		if s.Down != nil {
 			g.report(outcomeOf(s.Name, NamespaceSources, 0, 0, s.Down))
@@ -57,7 +65,7 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 		if parts.Devices && s.Ownership && s.ByEmail {
 			owners.Add(1)
 			g.group.Go(func() {
-				defer owners.Done()
+				defer spoken()
 				g.owners[i] = g.askOwner(ctx, s)
 			})
 		}
@@ -66,11 +74,7 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 		}
 		g.askRest(ctx, i, s, parts)
 	}
-	g.group.Go(func() {
-		owners.Wait()
-		g.transformOwned(ctx)
-		close(owned)
-	})
+	spoken()
 	g.group.Wait()
 }
 

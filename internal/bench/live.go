@@ -50,6 +50,9 @@ func measureLive(ctx context.Context, o options, self string, sims *simulators, 
 	var memory []done
 	for _, latency := range []time.Duration{0, 20 * time.Millisecond} {
 		for _, atOnce := range []int{10, 50} {
+			if o.live != "" && !slices.Contains(strings.Split(o.live, ","), fmt.Sprintf("%s/%d", latency, atOnce)) {
+				continue
+			}
 			var err error
 			if memory, err = liveSetting(ctx, sims, workers, latency, atOnce, rounds, seconds, &t); err != nil {
 				return err

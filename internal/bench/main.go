@@ -76,6 +76,7 @@ type options struct {
 	profile string
 	dir     string // for whatever must be written
 	only    string
+	live    string // settings of the live scans; all when empty
 }
 
 func drive(ctx context.Context, args []string) (err error) {
@@ -86,6 +87,7 @@ func drive(ctx context.Context, args []string) (err error) {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the live scans' processes into this `FOLDER`")
 	flags.StringVar(&o.only, "only", "", "run this `PART` alone: live, boundary, merge or start")
+	flags.StringVar(&o.live, "live", "", "scan live at these `SETTINGS` alone, latency and people at once, such as 0s/10,20ms/50")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil

@@ -73,9 +73,9 @@ func (a *api) get(ctx context.Context, r request) ([]byte, error) {
 	return body, a.explained(err)
 }
 
-// decode reads the body of an answer to r.
-func (a *api) decode(body []byte, r request, out any) error {
-	return a.explained(a.client.Decode(body, r.op, r.subject, out))
+// badDocument classifies an answer to r that is no JSON.
+func (a *api) badDocument(err error, r request) error {
+	return a.explained(a.client.BadDocument(err, r.op, r.subject))
 }
 
 func unescaped(path string) string {
@@ -152,5 +152,5 @@ func (a *api) photoURL(image, photoID string) string {
 	if photoID == "" || photoID == "0" {
 		return ""
 	}
-	return a.base.JoinPath("attachments", text(photoID).segment()).String()
+	return a.base.JoinPath("attachments", url.PathEscape(photoID)).String()
 }

@@ -9,9 +9,8 @@ package bitfit
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -99,9 +98,9 @@ func (s *Source) DevicesByEmail(ctx context.Context, email string) ([]device.Dev
 // those people count whose address is exactly that.
 func (s *Source) findUsers(ctx context.Context, email string) ([]user, error) {
 	var found []user
-	err := eachPage(ctx, s.api, listing{path: "users", search: email, op: "search users", subject: email}, func(page []user) (bool, error) {
+	err := eachPage(ctx, s.api, listing{path: "users", search: email, op: "search users", subject: email}, readUser, func(page []user) (bool, error) {
 		for _, u := range page {
-			if u.ID != "" && strings.EqualFold(u.Email.trimmed(), email) {
+			if u.id != "" && strings.EqualFold(u.email, email) {
 				found = append(found, u)
 			}
 		}
@@ -112,7 +111,7 @@ func (s *Source) findUsers(ctx context.Context, email string) ([]user, error) {
 
 // owned is an asset's number beside its owner's address, as bitFit writes it.
 type owned struct {
-	id    text
+	id    string
 	email string
 }
 
@@ -121,15 +120,15 @@ func (s *Source) assetsOf(ctx context.Context, users []user) ([]owned, error) {
 	var (
 		ids  []owned
 		errs []error
-		seen = map[text]bool{}
+		seen = map[string]bool{}
 	)
 	for _, u := range users {
-		l := listing{path: "users/" + u.ID.segment() + "/assets", op: "list assets of user", subject: u.Email.trimmed(), absentIsEmpty: true}
-		err := eachPage(ctx, s.api, l, func(page []asset) (bool, error) {
+		l := listing{path: "users/" + url.PathEscape(u.id) + "/assets", op: "list assets of user", subject: u.email, absentIsEmpty: true}
+		err := eachPage(ctx, s.api, l, readAsset, func(page []asset) (bool, error) {
 			for i := range page {
-				if id := page[i].ID; id != "" && !seen[id] {
+				if id := page[i].id; id != "" && !seen[id] {
 					seen[id] = true
-					ids = append(ids, owned{id: id, email: u.Email.trimmed()})
+					ids = append(ids, owned{id: id, email: u.email})
 				}
 			}
 			return true, nil
@@ -144,15 +143,7 @@ func (s *Source) assetsOf(ctx context.Context, users []user) ([]owned, error) {
 func (s *Source) fetch(ctx context.Context, ids []owned, subject string) ([]device.Device, error) {
 	found := make([]*device.Device, len(ids))
 	errs := make([]error, len(ids))
-	var group errgroup.Group
-	group.SetLimit(s.concurrency)
-	for i, o := range ids {
-		group.Go(func() error {
-			found[i], errs[i] = s.asset(ctx, o)
-			return nil
-		})
-	}
-	_ = group.Wait() // no function returns an error: each has its place in errs
+	sdk.Each(len(ids), s.concurrency, func(i int) { found[i], errs[i] = s.asset(ctx, ids[i]) })
 	devices := make([]device.Device, 0, len(ids))
 	for _, d := range found {
 		if d != nil {
@@ -168,7 +159,7 @@ func (s *Source) fetch(ctx context.Context, ids []owned, subject string) ([]devi
 
 // asset reads one asset; nil when there is none with that number.
 func (s *Source) asset(ctx context.Context, o owned) (*device.Device, error) {
-	r := request{path: "assets/" + o.id.segment(), op: "get asset", subject: "asset " + string(o.id)}
+	r := request{path: "assets/" + url.PathEscape(o.id), op: "get asset", subject: "asset " + o.id}
 	body, err := s.api.get(ctx, r)
 	if fault.IsNotFound(err) {
 		return nil, nil
@@ -176,19 +167,17 @@ func (s *Source) asset(ctx context.Context, o owned) (*device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		Item list[asset] `json:"item"`
+	a, found, err := readAnswer(body)
+	if err != nil {
+		return nil, s.api.badDocument(err, r)
 	}
-	if err := s.api.decode(body, r, &answer); err != nil {
-		return nil, err
-	}
-	if len(answer.Item) == 0 {
+	if !found {
 		return nil, &fault.Error{
 			Kind: fault.BadResponse, Source: Name, Op: r.op, Subject: r.subject, Message: "the answer holds no asset",
 			Remedy: "check that BITFIT_BASE_URL is the API's address",
 		}
 	}
-	d := mapAsset(&answer.Item[0], s.api.photoURL, o.email)
+	d := mapAsset(&a, s.api.photoURL, o.email)
 	if s.debug {
 		d.Raw = s.api.withoutToken(body)
 	}

@@ -5,20 +5,19 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/plugins/sdk"
 )
 
 // ListUsers gives every person with an address.
 func (s *Source) ListUsers(ctx context.Context, send func(device.User) error) error {
 	return s.eachUser(ctx, func(page []user) error {
 		for _, u := range page {
-			if u.Email.trimmed() == "" {
+			if u.email == "" {
 				continue
 			}
-			if err := send(device.User{Email: u.Email.trimmed(), Name: u.fullName()}); err != nil {
+			if err := send(device.User{Email: u.email, Name: u.fullName()}); err != nil {
 				return err
 			}
 		}
@@ -27,7 +26,7 @@ func (s *Source) ListUsers(ctx context.Context, send func(device.User) error) er
 }
 
 func (s *Source) eachUser(ctx context.Context, receive func([]user) error) error {
-	return eachPage(ctx, s.api, listing{path: "users", op: "list users"}, func(page []user) (bool, error) {
+	return eachPage(ctx, s.api, listing{path: "users", op: "list users"}, readUser, func(page []user) (bool, error) {
 		return true, receive(page)
 	})
 }
@@ -41,11 +40,11 @@ func (s *Source) eachUser(ctx context.Context, receive func([]user) error) error
 // on, and ends with an error that counts them.
 func (s *Source) ListDevices(ctx context.Context, send func(device.Device) error) error {
 	var people []user
-	emails := map[text]string{}
+	emails := map[string]string{}
 	err := s.eachUser(ctx, func(page []user) error {
 		for _, u := range page {
-			if u.ID != "" && u.Email.trimmed() != "" {
-				emails[u.ID] = u.Email.trimmed()
+			if u.id != "" && u.email != "" {
+				emails[u.id] = u.email
 				people = append(people, u)
 			}
 		}
@@ -66,12 +65,12 @@ var errNoOwners = errors.New("the list does not name owners")
 
 // listAssets reads the list of assets. It is not complete, and has sent nothing,
 // when the list does not exist or names no owners.
-func (s *Source) listAssets(ctx context.Context, emails map[text]string, send func(device.Device) error) (complete bool, err error) {
+func (s *Source) listAssets(ctx context.Context, emails map[string]string, send func(device.Device) error) (complete bool, err error) {
 	var failed failures
 	first := true
 	l := listing{path: "assets", op: "list assets", absentIsEmpty: true}
 	sent := false
-	err = eachPage(ctx, s.api, l, func(page []asset) (bool, error) {
+	err = eachPage(ctx, s.api, l, readAsset, func(page []asset) (bool, error) {
 		if first && !namesOwners(page) {
 			return false, errNoOwners
 		}
@@ -99,7 +98,7 @@ func (s *Source) listAssets(ctx context.Context, emails map[text]string, send fu
 // namesOwners reports whether any entry says who owns it, even if it is nobody.
 func namesOwners(page []asset) bool {
 	for i := range page {
-		if page[i].User.given || page[i].UserID.given {
+		if page[i].user.given || page[i].userID.given {
 			return true
 		}
 	}
@@ -107,13 +106,13 @@ func namesOwners(page []asset) bool {
 }
 
 // complete maps the entries of a page, reading those that lack their fields.
-func (s *Source) complete(ctx context.Context, page []asset, emails map[text]string) ([]device.Device, error) {
+func (s *Source) complete(ctx context.Context, page []asset, emails map[string]string) ([]device.Device, error) {
 	devices := make([]device.Device, 0, len(page))
 	var missing []owned
 	for i := range page {
 		email := ownerOf(&page[i], emails)
-		if page[i].Fields == nil {
-			missing = append(missing, owned{id: page[i].ID, email: email})
+		if page[i].fields == nil {
+			missing = append(missing, owned{id: page[i].id, email: email})
 			continue
 		}
 		devices = append(devices, mapAsset(&page[i], s.api.photoURL, email))
@@ -123,12 +122,12 @@ func (s *Source) complete(ctx context.Context, page []asset, emails map[text]str
 }
 
 // ownerOf gives the address of an asset's owner, or "".
-func ownerOf(a *asset, emails map[text]string) string {
-	for _, o := range [...]*owner{&a.User, &a.UserID} {
-		if email := emails[o.ID]; email != "" {
+func ownerOf(a *asset, emails map[string]string) string {
+	for _, o := range [...]*owner{&a.user, &a.userID} {
+		if email := emails[o.id]; email != "" {
 			return email
 		}
-		if email := o.Email.trimmed(); email != "" {
+		if email := o.email; email != "" {
 			return email
 		}
 	}
@@ -144,16 +143,11 @@ func (s *Source) walk(ctx context.Context, people []user, send func(device.Devic
 		}
 		found := make([][]device.Device, len(some))
 		errs := make([]error, len(some))
-		var group errgroup.Group
-		for i, u := range some {
-			group.Go(func() error {
-				ids, err := s.assetsOf(ctx, []user{u})
-				devices, fetchErr := s.fetch(ctx, ids, u.Email.trimmed())
-				found[i], errs[i] = devices, errors.Join(err, fetchErr)
-				return nil
-			})
-		}
-		_ = group.Wait() // no function returns an error: each has its place in errs
+		sdk.Each(len(some), s.concurrency, func(i int) {
+			ids, err := s.assetsOf(ctx, some[i:i+1])
+			devices, fetchErr := s.fetch(ctx, ids, some[i].email)
+			found[i], errs[i] = devices, errors.Join(err, fetchErr)
+		})
 		for i, devices := range found {
 			failed.add(errs[i])
 			for j := range devices {

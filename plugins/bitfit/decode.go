@@ -1,264 +1,230 @@
 package bitfit
 
 import (
-	"bytes"
-	"encoding/json"
-	"net/url"
+	"cmp"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
-// The types below read bitFit's JSON in one pass and never fail over the type of
-// a field: what is not as expected is absent.
-
-// text is a string; a number or a truth value reads as it is written.
-type text string
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
-	if len(b) == 0 {
-		return nil
-	}
-	switch c := b[0]; {
-	case c == '"':
-		// The decoder has checked the value, so that without escapes and odd bytes
-		// the text is what stands between the quotes.
-		if plain := b[1 : len(b)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
-			*t = text(plain)
-			return nil
-		}
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		*t = text(s)
-	case c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f':
-		*t = text(b)
-	}
-	return nil
-}
-
-func (t text) trimmed() string { return strings.TrimSpace(string(t)) }
-
-// segment gives the text as one segment of a URL's path.
-func (t text) segment() string { return url.PathEscape(string(t)) }
-
-// list is a list of objects; a single object is a list of one, a null among them
-// is an empty one, and other entries are left out. It is never nil once it was
-// read.
-type list[T any] []T
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (l *list[T]) UnmarshalJSON(b []byte) error {
-	*l = list[T]{}
-	if len(b) == 0 {
-		return nil
-	}
-	switch b[0] {
-	case '[':
-		return l.readList(b)
-	case '{':
-		var one T
-		if err := json.Unmarshal(b, &one); err != nil {
-			return err
-		}
-		*l = append(*l, one)
-	}
-	return nil
-}
-
-func (l *list[T]) readList(b []byte) error {
-	if json.Unmarshal(b, (*[]T)(l)) == nil {
-		return nil
-	}
-	*l = list[T]{}
-	var raw []json.RawMessage
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return err
-	}
-	for _, r := range raw {
-		var one T
-		if len(r) > 0 && r[0] == '{' && json.Unmarshal(r, &one) == nil {
-			*l = append(*l, one)
-		}
-	}
-	return nil
-}
-
 // user is a person as bitFit lists them.
-type user struct {
-	ID        text `json:"id"`
-	Email     text `json:"email"`
-	Name      text `json:"name"`
-	FirstName text `json:"first_name"`
-	LastName  text `json:"last_name"`
+type user struct{ id, email, name, firstName, lastName string }
+
+func readUser(s *jsonscan.Scanner) (u user) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
+		case "id":
+			u.id = s.Text()
+		case "email":
+			u.email = s.Text()
+		case "name":
+			u.name = s.Text()
+		case "first_name":
+			u.firstName = s.Text()
+		case "last_name":
+			u.lastName = s.Text()
+		default:
+			s.Skip()
+		}
+	}
+	return u
 }
 
-func (u user) key() text {
-	if u.ID == "" {
-		return text(strings.ToLower(u.Email.trimmed()))
-	}
-	return u.ID
-}
+func (u user) key() string { return cmp.Or(u.id, strings.ToLower(u.email)) }
 
 // fullName is the person's name for people.
-func (u user) fullName() string {
-	if name := u.Name.trimmed(); name != "" {
-		return name
-	}
-	return strings.TrimSpace(u.FirstName.trimmed() + " " + u.LastName.trimmed())
-}
+func (u user) fullName() string { return cmp.Or(u.name, strings.TrimSpace(u.firstName+" "+u.lastName)) }
 
 // asset is a device as bitFit describes it; in a list it may have an id alone.
 type asset struct {
-	ID       text   `json:"id"`
-	Name     text   `json:"name"`
-	Model    text   `json:"model"`
-	Serial   text   `json:"serial_number"`
-	Type     label  `json:"type"`
-	Status   label  `json:"customerStatus"`
-	ImageURL text   `json:"image_url"`
-	PhotoID  text   `json:"photo_id"`
-	Fields   fields `json:"fields"`
-	Config   kind   `json:"config"`
-	User     owner  `json:"user"`
-	UserID   owner  `json:"user_id"`
+	id, name, model, serial string
+	imageURL, photoID       string
+	kind, configured        label // what sort of device it is
+	status                  label
+	fields                  []field // nil when not given
+	user, userID            owner
 }
 
-func (a asset) key() text { return a.ID }
+func (a asset) key() string { return a.id }
+
+func readAsset(s *jsonscan.Scanner) (a asset) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
+		case "id":
+			a.id = s.Text()
+		case "name":
+			a.name = s.Text()
+		case "model":
+			a.model = s.Text()
+		case "serial_number":
+			a.serial = s.Text()
+		case "type":
+			a.kind = readLabel(s)
+		case "customerStatus":
+			a.status = readLabel(s)
+		case "image_url":
+			a.imageURL = s.Text()
+		case "photo_id":
+			a.photoID = s.Text()
+		case "fields":
+			a.fields = readFields(s)
+		case "config":
+			a.configured = readConfig(s)
+		case "user":
+			a.user = readOwner(s)
+		case "user_id":
+			a.userID = readOwner(s)
+		default:
+			s.Skip()
+		}
+	}
+	return a
+}
+
+// readAnswer reads the answer about one asset; found is false when it holds none.
+func readAnswer(body []byte) (a asset, found bool, err error) {
+	s := jsonscan.New(body)
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() != "item" {
+			s.Skip()
+			continue
+		}
+		if items := readList(s, readAsset); len(items) > 0 {
+			a, found = items[0], true
+		}
+	}
+	return a, found, s.End()
+}
+
+// readList reads a list of objects; a single object is a list of one, and what is
+// no object is left out. The list is never nil.
+func readList[T any](s *jsonscan.Scanner, read func(*jsonscan.Scanner) T) []T {
+	list := []T{}
+	s.Each(func() {
+		if s.Peek() == '{' {
+			list = append(list, read(s))
+		} else {
+			s.Skip()
+		}
+	})
+	return list
+}
 
 // label is something with a name: an object that has it, or the name itself.
-type label struct {
-	Label  text `json:"label"`
-	Single text `json:"label_single"`
-}
+type label struct{ plural, single string }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (l *label) UnmarshalJSON(b []byte) error {
-	if len(b) == 0 {
-		return nil
+func readLabel(s *jsonscan.Scanner) (l label) {
+	if s.Peek() == '"' {
+		name := s.Text()
+		return label{name, name}
 	}
-	switch b[0] {
-	case '{':
-		type plain label
-		return json.Unmarshal(b, (*plain)(l))
-	case '"':
-		if err := l.Label.UnmarshalJSON(b); err != nil {
-			return err
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
+		case "label":
+			l.plural = s.Text()
+		case "label_single":
+			l.single = s.Text()
+		default:
+			s.Skip()
 		}
-		l.Single = l.Label
 	}
-	return nil
+	return l
 }
 
-// kind is an asset's configuration, of which only the type is of interest.
-type kind struct {
-	Type label `json:"type"`
-}
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (k *kind) UnmarshalJSON(b []byte) error {
-	if len(b) == 0 || b[0] != '{' {
-		return nil
+// readConfig reads an asset's configuration, of which only the type is of
+// interest.
+func readConfig(s *jsonscan.Scanner) (l label) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "type" {
+			l = readLabel(s)
+		} else {
+			s.Skip()
+		}
 	}
-	type plain kind
-	return json.Unmarshal(b, (*plain)(k))
+	return l
 }
 
 // owner names the person who has an asset: an object, or the person's id.
 type owner struct {
-	ID    text `json:"id"`
-	Email text `json:"email"`
-	given bool // even if only as null
+	id, email string
+	given     bool // even if only as null
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (o *owner) UnmarshalJSON(b []byte) error {
-	o.given = true
-	if len(b) == 0 {
-		return nil
+func readOwner(s *jsonscan.Scanner) owner {
+	o := owner{given: true}
+	if s.Peek() != '{' {
+		o.id = s.Text()
+		return o
 	}
-	if b[0] == '{' {
-		type plain owner
-		return json.Unmarshal(b, (*plain)(o))
-	}
-	return o.ID.UnmarshalJSON(b)
-}
-
-// fields are an asset's further fields: a list of names with values, or an
-// object from names to values.
-type fields []field
-
-type field struct {
-	BaseName text   `json:"base_name"`
-	Value    values `json:"value"`
-}
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (f *fields) UnmarshalJSON(b []byte) error {
-	*f = fields{} // given, even when empty
-	var l list[field]
-	if err := l.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	if len(l) != 1 || l[0].BaseName != "" || b[0] != '{' {
-		*f = fields(l)
-		return nil
-	}
-	var byName map[string]values
-	if err := json.Unmarshal(b, &byName); err != nil {
-		return err
-	}
-	for name, v := range byName {
-		*f = append(*f, field{BaseName: text(name), Value: v})
-	}
-	return nil
-}
-
-// named gives the values of a field, blank ones left out.
-func (f fields) named(name string) []string {
-	var out []string
-	for i := range f {
-		if !strings.EqualFold(f[i].BaseName.trimmed(), name) {
-			continue
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
+		case "id":
+			o.id = s.Text()
+		case "email":
+			o.email = s.Text()
+		default:
+			s.Skip()
 		}
-		for _, v := range f[i].Value {
-			if s := v.trimmed(); s != "" {
-				out = append(out, s)
+	}
+	return o
+}
+
+// field is one of an asset's further fields.
+type field struct {
+	name   string
+	values []string // without blank ones
+}
+
+// readFields reads an asset's further fields: a list of names with values, one of
+// these, or an object from names to values. They are never nil.
+func readFields(s *jsonscan.Scanner) []field {
+	const name, value = "base_name", "value"
+	fields := []field{}
+	s.Each(func() {
+		var members []field
+		for ok := s.Enter('{'); ok; ok = s.More('}') {
+			members = append(members, field{name: s.Key(), values: readValues(s)})
+		}
+		one := field{values: named(members, value)}
+		if names := named(members, name); len(names) > 0 {
+			one.name = names[0]
+			members = []field{one}
+		}
+		fields = append(fields, members...)
+	})
+	return fields
+}
+
+// readValues reads a field's values: one, or a list. An object's is under "value".
+func readValues(s *jsonscan.Scanner) (values []string) {
+	add := func(v string) {
+		if v != "" {
+			values = append(values, v)
+		}
+	}
+	s.Each(func() {
+		if s.Peek() != '{' {
+			add(s.Text())
+			return
+		}
+		for ok := s.Enter('{'); ok; ok = s.More('}') {
+			if s.Key() == "value" {
+				add(s.Text())
+			} else {
+				s.Skip()
 			}
+		}
+	})
+	return values
+}
+
+// named gives the values of the fields with a name.
+func named(fields []field, name string) []string {
+	var out []string
+	for i := range fields {
+		if strings.EqualFold(strings.TrimSpace(fields[i].name), name) {
+			out = append(out, fields[i].values...)
 		}
 	}
 	return out
-}
-
-// values are a field's values: one, or a list. An object's is under "value".
-type values []text
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (v *values) UnmarshalJSON(b []byte) error {
-	*v = nil
-	if len(b) == 0 {
-		return nil
-	}
-	switch b[0] {
-	case '[':
-		return json.Unmarshal(b, (*[]text)(v))
-	case '{':
-		var object struct {
-			Value text `json:"value"`
-		}
-		if err := json.Unmarshal(b, &object); err != nil {
-			return err
-		}
-		*v = values{object.Value}
-		return nil
-	default:
-		var one text
-		if err := one.UnmarshalJSON(b); err != nil {
-			return err
-		}
-		*v = values{one}
-		return nil
-	}
 }

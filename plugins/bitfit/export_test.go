@@ -1,16 +1,16 @@
 package bitfit
 
 import (
-	"encoding/json"
-
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // MapJSON maps an asset's document as a look-up of email does, with the API at
 // base.
 func MapJSON(document []byte, base, email string) (device.Device, error) {
-	var item asset
-	if err := json.Unmarshal(document, &item); err != nil {
+	s := jsonscan.New(document)
+	item := readAsset(s)
+	if err := s.End(); err != nil {
 		return device.Device{}, err
 	}
 	u, err := parseBase(base)
@@ -23,13 +23,13 @@ func MapJSON(document []byte, base, email string) (device.Device, error) {
 
 // DecodeUsers reads a page of people and gives their addresses.
 func DecodeUsers(document []byte) ([]string, error) {
-	var page pageOf[user]
-	if err := json.Unmarshal(document, &page); err != nil {
+	page, err := readPage(document, readUser)
+	if err != nil {
 		return nil, err
 	}
-	emails := make([]string, 0, len(page.Items))
-	for _, u := range page.Items {
-		emails = append(emails, string(u.Email))
+	emails := make([]string, 0, len(page.items))
+	for _, u := range page.items {
+		emails = append(emails, u.email)
 	}
 	return emails, nil
 }

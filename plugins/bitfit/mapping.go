@@ -1,6 +1,7 @@
 package bitfit
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,23 +21,19 @@ const (
 // sense is left out and noted.
 func mapAsset(a *asset, photo func(image, photoID string) string, email string) device.Device {
 	d := device.Device{
-		Name: a.Name.trimmed(), Model: a.Model.trimmed(), Serial: a.Serial.trimmed(),
-		Type: a.Type.Single.trimmed(), Status: a.Status.Label.trimmed(),
-		PhotoURL: photo(a.ImageURL.trimmed(), a.PhotoID.trimmed()), Email: email,
-	}
-	if d.Type == "" {
-		d.Type = a.Config.Type.Single.trimmed()
+		Name: a.name, Model: a.model, Serial: a.serial, Type: cmp.Or(a.kind.single, a.configured.single), Status: a.status.plural,
+		PhotoURL: photo(a.imageURL, a.photoID), Email: email,
 	}
 	d.Identifiers.Serial = d.Serial
 	var bad []string
-	d.Identifiers.MACAddresses, bad = device.UsableMACs(append(a.Fields.named(fieldMAC), a.Fields.named(fieldOtherMAC)...)...)
+	d.Identifiers.MACAddresses, bad = device.UsableMACs(append(named(a.fields, fieldMAC), named(a.fields, fieldOtherMAC)...)...)
 	for _, b := range bad {
 		d.Notes = append(d.Notes, fmt.Sprintf("%q is not a MAC address.", b))
 	}
-	if udids := a.Fields.named(fieldUDID); len(udids) > 0 {
+	if udids := named(a.fields, fieldUDID); len(udids) > 0 {
 		d.Identifiers.UDID = udids[0]
 	}
-	if dates := a.Fields.named(fieldHWRelease); len(dates) > 0 {
+	if dates := named(a.fields, fieldHWRelease); len(dates) > 0 {
 		var ok bool
 		if d.HWRelease, ok = parseDate(dates[0]); !ok {
 			d.Notes = append(d.Notes, fmt.Sprintf("The hardware release date %q is not a date.", dates[0]))

@@ -2,11 +2,11 @@ package bitfit
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"strconv"
 
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // shortPage is the number of entries under which a page is taken for the last
@@ -25,59 +25,76 @@ type listing struct {
 }
 
 // entry is what a listing lists.
-type entry interface{ key() text }
+type entry interface{ key() string }
 
 // pageOf is one page of a list: the entries under "items" (or the bare list),
 // and whatever the answer says about further pages, in one of the usual places.
 type pageOf[T entry] struct {
-	Items list[T] `json:"items"` // nil when the answer has none, not even an empty one
-	paging
-	Meta       pagingObject `json:"meta"`
-	Pagination pagingObject `json:"pagination"`
+	items  []T // nil when the answer has none, not even an empty one
+	places [3]paging
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (p *pageOf[T]) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '[' {
-		return p.Items.UnmarshalJSON(b)
+func readPage[T entry](body []byte, read func(*jsonscan.Scanner) T) (*pageOf[T], error) {
+	s, p := jsonscan.New(body), &pageOf[T]{}
+	if s.Peek() == '[' {
+		p.items = readList(s, read)
+		return p, s.End()
 	}
-	type plain pageOf[T]
-	return json.Unmarshal(b, (*plain)(p))
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch key := s.Key(); key {
+		case "items":
+			p.items = readList(s, read)
+		case "meta":
+			p.places[1].readObject(s)
+		case "pagination":
+			p.places[2].readObject(s)
+		default:
+			p.places[0].read(s, key)
+		}
+	}
+	return p, s.End()
 }
 
 // paging is what an answer may say about further pages.
-type paging struct {
-	Pages      text `json:"pages"`
-	TotalPages text `json:"total_pages"`
-	Total      text `json:"total"`
-	TotalCount text `json:"total_count"`
-	NextPage   text `json:"next_page"`
+type paging struct{ pages, totalPages, total, totalCount, nextPage string }
+
+func (p *paging) readObject(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		p.read(s, s.Key())
+	}
 }
 
-// pagingObject is [paging] in an object of its own; anything else says nothing.
-type pagingObject struct{ paging }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (p *pagingObject) UnmarshalJSON(b []byte) error {
-	if len(b) == 0 || b[0] != '{' {
-		return nil
+// read reads the value of one member.
+func (p *paging) read(s *jsonscan.Scanner, key string) {
+	switch key {
+	case "pages":
+		p.pages = s.Text()
+	case "total_pages":
+		p.totalPages = s.Text()
+	case "total":
+		p.total = s.Text()
+	case "total_count":
+		p.totalCount = s.Text()
+	case "next_page":
+		p.nextPage = s.Text()
+	default:
+		s.Skip()
 	}
-	return json.Unmarshal(b, &p.paging)
 }
 
 // more tells whether a page follows page number n, after which seen entries are
 // known; told is false when the answer does not say.
 func (p paging) more(n, seen int) (more, told bool) {
-	for _, pages := range []text{p.TotalPages, p.Pages} {
-		if count, err := strconv.Atoi(string(pages)); err == nil && count > 0 {
+	for _, pages := range []string{p.totalPages, p.pages} {
+		if count, err := strconv.Atoi(pages); err == nil && count > 0 {
 			return n < count, true
 		}
 	}
-	if next, err := strconv.Atoi(string(p.NextPage)); err == nil {
+	if next, err := strconv.Atoi(p.nextPage); err == nil {
 		return next > n, true
 	}
-	for _, total := range []text{p.Total, p.TotalCount} {
-		if count, err := strconv.Atoi(string(total)); err == nil && count > 0 {
+	for _, total := range []string{p.total, p.totalCount} {
+		if count, err := strconv.Atoi(total); err == nil && count > 0 {
 			return seen < count, true
 		}
 	}
@@ -85,27 +102,29 @@ func (p paging) more(n, seen int) (more, told bool) {
 }
 
 func (p *pageOf[T]) more(n, seen int) (more, told bool) {
-	for _, place := range [...]paging{p.paging, p.Meta.paging, p.Pagination.paging} {
+	for _, place := range p.places {
 		if more, told = place.more(n, seen); told {
 			return more, told
 		}
 	}
-	return len(p.Items) >= shortPage, false
+	return len(p.items) >= shortPage, false
 }
 
 // eachPage hands the entries of a list to receive, page by page and each once,
 // until receive wants no more. It asks for the first page without a number and
 // for the next ones with the parameter "page". A page that brings nothing new
 // ends the list, which is an error when the page before had promised more.
-func eachPage[T entry](ctx context.Context, a *api, l listing, receive func([]T) (wantMore bool, err error)) error {
-	seen := map[text]struct{}{}
+func eachPage[T entry](
+	ctx context.Context, a *api, l listing, read func(*jsonscan.Scanner) T, receive func([]T) (wantMore bool, err error),
+) error {
+	seen := map[string]struct{}{}
 	promised := false
 	for n := 1; ; n++ {
-		page, err := onePage[T](ctx, a, l, n)
+		page, err := onePage(ctx, a, l, n, read)
 		if err != nil {
 			return err
 		}
-		fresh := unseen(page.Items, seen)
+		fresh := unseen(page.items, seen)
 		if len(fresh) == 0 && promised {
 			return &fault.Error{
 				Kind: fault.BadResponse, Source: Name, Op: l.op, Subject: l.subject,
@@ -129,7 +148,7 @@ func eachPage[T entry](ctx context.Context, a *api, l listing, receive func([]T)
 
 // unseen gives the entries that no earlier page had, without those that nothing
 // identifies.
-func unseen[T entry](items []T, seen map[text]struct{}) []T {
+func unseen[T entry](items []T, seen map[string]struct{}) []T {
 	fresh := make([]T, 0, len(items))
 	for _, item := range items {
 		key := item.key()
@@ -142,7 +161,7 @@ func unseen[T entry](items []T, seen map[text]struct{}) []T {
 	return fresh
 }
 
-func onePage[T entry](ctx context.Context, a *api, l listing, n int) (*pageOf[T], error) {
+func onePage[T entry](ctx context.Context, a *api, l listing, n int, read func(*jsonscan.Scanner) T) (*pageOf[T], error) {
 	query := url.Values{}
 	if l.search != "" {
 		query.Set("search", l.search)
@@ -150,13 +169,15 @@ func onePage[T entry](ctx context.Context, a *api, l listing, n int) (*pageOf[T]
 	if n > 1 {
 		query.Set("page", strconv.Itoa(n))
 	}
-	page := &pageOf[T]{}
 	r := request{path: l.path, query: query, op: l.op, subject: l.subject}
 	body, err := a.get(ctx, r)
+	page := &pageOf[T]{}
 	if err == nil {
-		err = a.decode(body, r, page)
+		if page, err = readPage(body, read); err != nil {
+			err = a.badDocument(err, r)
+		}
 	}
-	if err == nil && page.Items == nil && page.Total != "0" {
+	if err == nil && page.items == nil && page.places[0].total != "0" {
 		return nil, &fault.Error{
 			Kind: fault.BadResponse, Source: Name, Op: l.op, Subject: l.subject, Message: "the answer holds no list",
 			Remedy: "check that BITFIT_BASE_URL is the API's address",

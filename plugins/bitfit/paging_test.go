@@ -66,7 +66,7 @@ func TestPaging(t *testing.T) {
 		},
 		"entries of other types": {func(int) string { return `{"items":[null,1,"x",[],` + people(0, 2) + `,{"id":{}}]}` }, 2, 1, ""},
 		"no list":                {func(int) string { return `{"error":"maintenance"}` }, 0, 1, "no list"},
-		"a text":                 {func(int) string { return `"welcome"` }, 0, 1, "JSON"},
+		"a text":                 {func(int) string { return `"welcome"` }, 0, 1, "holds no list"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

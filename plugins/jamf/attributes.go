@@ -1,6 +1,10 @@
 package jamf
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
+)
 
 // attribute numbers the extension attributes that the source reads; their
 // scripts are in jamf_extension_attributes. The first six are the automatic
@@ -61,20 +65,20 @@ func (a *attributes) set(name, value string) {
 
 // read takes one extension attribute as either interface writes it: with value,
 // or with a list of values of which the first counts.
-func (a *attributes) read(s *scanner) {
+func (a *attributes) read(s *jsonscan.Scanner) {
 	var name, value string
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			name = s.text()
+			name = s.Text()
 		case "value", "values":
-			s.each(func() {
-				if v := s.text(); value == "" {
+			s.Each(func() {
+				if v := s.Text(); value == "" {
 					value = v
 				}
 			})
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	a.set(name, value)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/plugins/sdk"
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 	"github.com/postureproject/posture/plugins/sdk/upstream"
 )
 
@@ -255,18 +256,18 @@ func (a *authenticator) token(req *http.Request, who, valueKey, lifeKey string) 
 	if err != nil {
 		return token{}, header, err
 	}
-	s, t := newScanner(body), token{}
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	s, t := jsonscan.New(body), token{}
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case valueKey:
-			t.value = s.text()
+			t.value = s.Text()
 		case lifeKey:
-			t.life = s.text()
+			t.life = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if s.end() != nil || t.value == "" || strings.ContainsAny(t.value, "\r\n") {
+	if s.End() != nil || t.value == "" || strings.ContainsAny(t.value, "\r\n") {
 		return token{}, header, &fault.Error{
 			Kind: fault.BadResponse, Source: Name, Op: "log in", Subject: who, Message: "the answer holds no token",
 			Remedy: "check that JAMF_API_HOSTADDR is Jamf Pro's address, not a web page's or a proxy's",

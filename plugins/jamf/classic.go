@@ -2,33 +2,32 @@ package jamf
 
 import (
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // readClassic reads the Classic API's document about a computer, with its
 // wrapper {"computer": {…}}. The document's own text is kept when raw is set.
 func readClassic(body []byte, raw bool) (computer, error) {
-	s := newScanner(body)
+	s := jsonscan.New(body)
 	var c computer
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "computer", "computers":
-			s.each(func() {
+			s.Each(func() {
 				if c.identified() {
-					s.skip() // several have the same key; the server's first one counts
+					s.Skip() // several have the same key; the server's first one counts
 					return
 				}
-				s.peek()
-				from := s.pos
-				c = classicComputer(s)
-				if raw && s.err == nil {
-					c.raw = s.doc[from:s.pos]
+				written := s.Written(func() { c = classicComputer(s) })
+				if raw {
+					c.raw = written
 				}
 			})
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if err := s.end(); err != nil {
+	if err := s.End(); err != nil {
 		return computer{}, err
 	}
 	if !c.identified() {
@@ -37,9 +36,9 @@ func readClassic(body []byte, raw bool) (computer, error) {
 	return c, nil
 }
 
-func classicComputer(s *scanner) (c computer) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func classicComputer(s *jsonscan.Scanner) (c computer) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "general":
 			c.classicGeneral(s)
 		case "location":
@@ -49,73 +48,73 @@ func classicComputer(s *scanner) (c computer) {
 		case "software":
 			c.classicSoftware(s)
 		case "extension_attributes":
-			s.each(func() { classicWrapped(s, "extension_attribute", c.attributes.read) })
+			s.Each(func() { classicWrapped(s, "extension_attribute", c.attributes.read) })
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	return c
 }
 
-func (c *computer) classicGeneral(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) classicGeneral(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "id":
-			c.id = s.text()
+			c.id = s.Text()
 		case "name":
-			c.name = s.text()
+			c.name = s.Text()
 		case "platform":
-			c.platform = s.text()
+			c.platform = s.Text()
 		case "serial_number":
-			c.serial = s.text()
+			c.serial = s.Text()
 		case "udid":
-			c.udid = s.text()
+			c.udid = s.Text()
 		case "mac_address":
-			c.mac = s.text()
+			c.mac = s.Text()
 		case "alt_mac_address":
-			c.altMAC = s.text()
+			c.altMAC = s.Text()
 		case "report_date_utc":
-			c.reportDates[0] = s.text()
+			c.reportDates[0] = s.Text()
 		case "report_date_epoch":
-			c.reportDates[1] = s.text()
+			c.reportDates[1] = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) classicLocation(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) classicLocation(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "username":
-			c.username = s.text()
+			c.username = s.Text()
 		case "real_name", "realname":
-			c.realName = s.text()
+			c.realName = s.Text()
 		case "email_address":
-			c.email = s.text()
+			c.email = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) classicHardware(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) classicHardware(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "make":
-			c.make = s.text()
+			c.make = s.Text()
 		case "model":
-			c.model = s.text()
+			c.model = s.Text()
 		case "os_name":
-			c.osName = s.text()
+			c.osName = s.Text()
 		case "os_version":
-			c.osVersion = s.text()
+			c.osVersion = s.Text()
 		case "os_build":
-			c.build = s.text()
+			c.build = s.Text()
 		case "storage":
-			s.each(func() { c.classicDrive(s) })
+			s.Each(func() { c.classicDrive(s) })
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
@@ -123,43 +122,43 @@ func (c *computer) classicHardware(s *scanner) {
 // classicDrive reads a drive, or an object around one or several: servers differ
 // in whether the list is of drives or of {"device": {…}}. On today's the member
 // "disk" is the drive's name.
-func (c *computer) classicDrive(s *scanner) {
+func (c *computer) classicDrive(s *jsonscan.Scanner) {
 	var d drive
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "device", "drive", "disk":
-			s.each(func() { c.classicDrive(s) })
+			s.Each(func() { c.classicDrive(s) })
 		case "drive_capacity_mb":
-			if capacity := s.text(); capacity != "" {
+			if capacity := s.Text(); capacity != "" {
 				d.capacity = capacity
 			}
 		case "size":
-			if size := s.text(); d.capacity == "" {
+			if size := s.Text(); d.capacity == "" {
 				d.capacity = size
 			}
 		case "partition", "partitions":
-			s.each(func() { classicWrapped(s, "partition", d.classicPartition) })
+			s.Each(func() { classicWrapped(s, "partition", d.classicPartition) })
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	c.addDrive(d)
 }
 
-func (d *drive) classicPartition(s *scanner) {
+func (d *drive) classicPartition(s *jsonscan.Scanner) {
 	var p partition
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			p.name = s.text()
+			p.name = s.Text()
 		case "type":
-			p.kind = s.text()
+			p.kind = s.Text()
 		case "filevault2_status":
-			p.status = s.text()
+			p.status = s.Text()
 		case "filevault2_percent":
-			p.percent = s.text()
+			p.percent = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if p != (partition{}) {
@@ -167,33 +166,33 @@ func (d *drive) classicPartition(s *scanner) {
 	}
 }
 
-func (c *computer) classicSoftware(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) classicSoftware(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "available_software_updates":
 			c.sawUpdates(s)
-			s.each(func() { c.addUpdate(nameOrText(s)) })
+			s.Each(func() { c.addUpdate(nameOrText(s)) })
 		case "running_services":
-			s.each(func() { c.addService(nameOrText(s)) })
+			s.Each(func() { c.addService(nameOrText(s)) })
 		case "applications":
-			s.each(func() { classicWrapped(s, "application", c.application) })
+			s.Each(func() { classicWrapped(s, "application", c.application) })
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
 // application reads an application; both interfaces write the two members alike.
-func (c *computer) application(s *scanner) {
+func (c *computer) application(s *jsonscan.Scanner) {
 	var a device.Application
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			a.Name = s.text()
+			a.Name = s.Text()
 		case "version":
-			a.Version = s.text()
+			a.Version = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	c.addApplication(a)
@@ -201,37 +200,37 @@ func (c *computer) application(s *scanner) {
 
 // classicWrapped reads a list's element that may be wrapped once more under its
 // own name, as {"partition": {…}}, alone or several of them.
-func classicWrapped(s *scanner, name string, read func(*scanner)) {
-	if s.peek() != '{' {
-		s.skip()
+func classicWrapped(s *jsonscan.Scanner, name string, read func(*jsonscan.Scanner)) {
+	if s.Peek() != '{' {
+		s.Skip()
 		return
 	}
 	ahead := *s
-	wrapped := ahead.enter('{') && ahead.key() == name && (ahead.peek() == '{' || ahead.peek() == '[')
+	wrapped := ahead.Enter('{') && ahead.Key() == name && (ahead.Peek() == '{' || ahead.Peek() == '[')
 	if !wrapped {
 		read(s)
 		return
 	}
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == name {
-			s.each(func() { read(s) })
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == name {
+			s.Each(func() { read(s) })
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
 // nameOrText reads a text, or the name of an object.
-func nameOrText(s *scanner) string {
-	if s.peek() != '{' {
-		return s.text()
+func nameOrText(s *jsonscan.Scanner) string {
+	if s.Peek() != '{' {
+		return s.Text()
 	}
 	name := ""
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == "name" {
-			name = s.text()
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "name" {
+			name = s.Text()
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 	return name
@@ -246,64 +245,64 @@ type classicUser struct {
 // readClassicUsers reads what both /users/name and /users/email answer: one user
 // under "user", or a list under "users".
 func readClassicUsers(body []byte) ([]classicUser, error) {
-	s := newScanner(body)
+	s := jsonscan.New(body)
 	var users []classicUser
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "user", "users":
-			s.each(func() {
-				classicWrapped(s, "user", func(s *scanner) { users = append(users, oneClassicUser(s)) })
+			s.Each(func() {
+				classicWrapped(s, "user", func(s *jsonscan.Scanner) { users = append(users, oneClassicUser(s)) })
 			})
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	return users, s.end()
+	return users, s.End()
 }
 
-func oneClassicUser(s *scanner) (u classicUser) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func oneClassicUser(s *jsonscan.Scanner) (u classicUser) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			u.name = s.text()
+			u.name = s.Text()
 		case "full_name":
-			u.fullName = s.text()
+			u.fullName = s.Text()
 		case "email", "email_address":
-			if email := s.text(); u.email == "" {
+			if email := s.Text(); u.email == "" {
 				u.email = email
 			}
 		case "links":
 			u.classicLinks(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	return u
 }
 
-func (u *classicUser) classicLinks(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == "computers" {
-			s.each(func() {
-				classicWrapped(s, "computer", func(s *scanner) {
+func (u *classicUser) classicLinks(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "computers" {
+			s.Each(func() {
+				classicWrapped(s, "computer", func(s *jsonscan.Scanner) {
 					if id := idOf(s); id != "" {
 						u.computers = append(u.computers, id)
 					}
 				})
 			})
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func idOf(s *scanner) string {
+func idOf(s *jsonscan.Scanner) string {
 	id := ""
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == "id" {
-			id = s.text()
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "id" {
+			id = s.Text()
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 	return id
@@ -311,20 +310,20 @@ func idOf(s *scanner) string {
 
 // readClassicIDs reads the numbers in a list such as {"computers": [{"id": 1}]}.
 func readClassicIDs(body []byte, list, element string) ([]string, error) {
-	s := newScanner(body)
+	s := jsonscan.New(body)
 	var ids []string
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() != list {
-			s.skip()
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() != list {
+			s.Skip()
 			continue
 		}
-		s.each(func() {
-			classicWrapped(s, element, func(s *scanner) {
+		s.Each(func() {
+			classicWrapped(s, element, func(s *jsonscan.Scanner) {
 				if id := idOf(s); id != "" {
 					ids = append(ids, id)
 				}
 			})
 		})
 	}
-	return ids, s.end()
+	return ids, s.End()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // computer is what both of Jamf's interfaces say about a computer, before it is
@@ -52,8 +53,8 @@ func (c *computer) identified() bool {
 
 // sawUpdates notes that a list of available updates comes next, unless it is
 // null or makes no sense: then Jamf has said nothing.
-func (c *computer) sawUpdates(s *scanner) {
-	switch s.peek() {
+func (c *computer) sawUpdates(s *jsonscan.Scanner) {
+	switch s.Peek() {
 	case '[', '{', '"':
 		c.updatesKnown = true
 	}

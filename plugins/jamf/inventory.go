@@ -3,6 +3,8 @@ package jamf
 import (
 	"errors"
 	"strconv"
+
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // errNoComputer says that a well-formed document is about no computer.
@@ -28,32 +30,31 @@ type page struct {
 // readInventory reads a page of the Jamf Pro API's computers-inventory. An entry
 // that is no computer is left out.
 func readInventory(body []byte, raw bool) (page, error) {
-	s := newScanner(body)
+	s := jsonscan.New(body)
 	var p page
 	complete := false
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "totalCount":
-			p.total, _ = strconv.Atoi(s.text())
+			p.total, _ = strconv.Atoi(s.Text())
 		case "results":
-			complete = s.peek() == '['
-			s.each(func() {
+			complete = s.Peek() == '['
+			s.Each(func() {
 				p.entries++
-				s.peek()
-				from := s.pos
-				c := inventoryComputer(s)
-				if raw && s.err == nil {
-					c.raw = s.doc[from:s.pos]
+				var c computer
+				written := s.Written(func() { c = inventoryComputer(s) })
+				if raw {
+					c.raw = written
 				}
 				if c.identified() {
 					p.computers = append(p.computers, c)
 				}
 			})
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if err := s.end(); err != nil {
+	if err := s.End(); err != nil {
 		return page{}, err
 	}
 	if !complete {
@@ -62,13 +63,13 @@ func readInventory(body []byte, raw bool) (page, error) {
 	return p, nil
 }
 
-func inventoryComputer(s *scanner) (c computer) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func inventoryComputer(s *jsonscan.Scanner) (c computer) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "id":
-			c.id = s.text()
+			c.id = s.Text()
 		case "udid":
-			c.udid = s.text()
+			c.udid = s.Text()
 		case "general":
 			c.inventoryGeneral(s)
 		case "hardware":
@@ -82,146 +83,146 @@ func inventoryComputer(s *scanner) (c computer) {
 		case "storage":
 			c.inventoryStorage(s)
 		case "applications":
-			s.each(func() { c.application(s) })
+			s.Each(func() { c.application(s) })
 		case "services":
-			s.each(func() { c.addService(nameOrText(s)) })
+			s.Each(func() { c.addService(nameOrText(s)) })
 		case "softwareUpdates":
 			c.sawUpdates(s)
-			s.each(func() { c.addUpdate(nameOrText(s)) })
+			s.Each(func() { c.addUpdate(nameOrText(s)) })
 		case "extensionAttributes":
 			c.inventoryAttributes(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	return c
 }
 
-func (c *computer) inventoryAttributes(s *scanner) {
-	s.each(func() { c.attributes.read(s) })
+func (c *computer) inventoryAttributes(s *jsonscan.Scanner) {
+	s.Each(func() { c.attributes.read(s) })
 }
 
-func (c *computer) inventoryGeneral(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) inventoryGeneral(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			c.name = s.text()
+			c.name = s.Text()
 		case "platform":
-			c.platform = s.text()
+			c.platform = s.Text()
 		case "reportDate":
-			c.reportDates[0] = s.text()
+			c.reportDates[0] = s.Text()
 		case "extensionAttributes":
 			c.inventoryAttributes(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventoryHardware(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) inventoryHardware(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "make":
-			c.make = s.text()
+			c.make = s.Text()
 		case "model":
-			c.model = s.text()
+			c.model = s.Text()
 		case "serialNumber":
-			c.serial = s.text()
+			c.serial = s.Text()
 		case "macAddress":
-			c.mac = s.text()
+			c.mac = s.Text()
 		case "altMacAddress":
-			c.altMAC = s.text()
+			c.altMAC = s.Text()
 		case "extensionAttributes":
 			c.inventoryAttributes(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventorySystem(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) inventorySystem(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			c.osName = s.text()
+			c.osName = s.Text()
 		case "version":
-			c.osVersion = s.text()
+			c.osVersion = s.Text()
 		case "build":
-			c.build = s.text()
+			c.build = s.Text()
 		case "extensionAttributes":
 			c.inventoryAttributes(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventoryLocation(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+func (c *computer) inventoryLocation(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "username":
-			c.username = s.text()
+			c.username = s.Text()
 		case "realname":
-			c.realName = s.text()
+			c.realName = s.Text()
 		case "email":
-			c.email = s.text()
+			c.email = s.Text()
 		case "extensionAttributes":
 			c.inventoryAttributes(s)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventoryPurchasing(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == "extensionAttributes" {
+func (c *computer) inventoryPurchasing(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "extensionAttributes" {
 			c.inventoryAttributes(s)
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventoryStorage(s *scanner) {
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		if s.key() == "disks" {
-			s.each(func() { c.inventoryDisk(s) })
+func (c *computer) inventoryStorage(s *jsonscan.Scanner) {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		if s.Key() == "disks" {
+			s.Each(func() { c.inventoryDisk(s) })
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 }
 
-func (c *computer) inventoryDisk(s *scanner) {
+func (c *computer) inventoryDisk(s *jsonscan.Scanner) {
 	var d drive
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "sizeMegabytes":
-			d.capacity = s.text()
+			d.capacity = s.Text()
 		case "partitions":
-			s.each(func() { d.inventoryPartition(s) })
+			s.Each(func() { d.inventoryPartition(s) })
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	c.addDrive(d)
 }
 
-func (d *drive) inventoryPartition(s *scanner) {
+func (d *drive) inventoryPartition(s *jsonscan.Scanner) {
 	var p partition
-	for ok := s.enter('{'); ok; ok = s.more('}') {
-		switch s.key() {
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		switch s.Key() {
 		case "name":
-			p.name = s.text()
+			p.name = s.Text()
 		case "partitionType":
-			p.kind = s.text()
+			p.kind = s.Text()
 		case "fileVault2State":
-			p.status = s.text()
+			p.status = s.Text()
 		case "fileVault2ProgressPercent":
-			p.percent = s.text()
+			p.percent = s.Text()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if p != (partition{}) {

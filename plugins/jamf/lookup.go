@@ -6,10 +6,9 @@ import (
 	"net/url"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/plugins/sdk"
 )
 
 // DevicesByEmail finds a person's computers. Those that could be read are
@@ -73,20 +72,9 @@ func computersOf(users []classicUser, email string, byAddress bool) []string {
 func (s *Source) computers(ctx context.Context, ids []string) ([]computer, error) {
 	found := make([]computer, len(ids))
 	errs := make([]error, len(ids))
-	read := func(i int) { found[i], errs[i] = s.computer(ctx, "/JSSResource/computers/id/", ids[i]) }
-	if len(ids) == 1 {
-		read(0)
-	} else {
-		var g errgroup.Group
-		g.SetLimit(max(1, s.env.Concurrency))
-		for i := range ids {
-			g.Go(func() error {
-				read(i)
-				return nil
-			})
-		}
-		_ = g.Wait() // the failures are in errs
-	}
+	sdk.Each(len(ids), s.env.Concurrency, func(i int) {
+		found[i], errs[i] = s.computer(ctx, "/JSSResource/computers/id/", ids[i])
+	})
 	out := found[:0]
 	var failed []error
 	for i, err := range errs {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -105,30 +104,15 @@ func (s *server) devicesByKeys(ctx context.Context, serials, macs []string) (dev
 // eachKey looks up every key, as many at once as there may be calls, and gives
 // what it found and the failures in the order of the keys.
 func eachKey[K ~string](ctx context.Context, s *server, keys []K, lookUp func(context.Context, K) ([]device.Device, error)) ([]device.Device, []error) {
-	if len(keys) == 1 {
-		devices, err := lookUp(ctx, keys[0])
-		return devices, found(about(string(keys[0]), err))
-	}
-	var (
-		group   sync.WaitGroup
-		devices = make([][]device.Device, len(keys))
-		errs    = make([][]error, len(keys))
-	)
-	for i, key := range keys {
-		if err := s.takeTurn(ctx); err != nil {
-			errs[i] = found(about(string(key), err))
-			continue
+	devices, errs := make([][]device.Device, len(keys)), make([][]error, len(keys))
+	Each(len(keys), cap(s.turns), func(i int) {
+		err := s.takeTurn(ctx)
+		if err == nil {
+			defer func() { <-s.turns }()
+			devices[i], err = lookUp(ctx, keys[i])
 		}
-		group.Go(func() {
-			defer s.endTurn()
-			err := s.guard(ctx, func() (err error) {
-				devices[i], err = lookUp(ctx, key)
-				return err
-			})
-			errs[i] = found(about(string(key), err))
-		})
-	}
-	group.Wait()
+		errs[i] = found(about(string(keys[i]), err))
+	})
 	return slices.Concat(devices...), slices.Concat(errs...)
 }
 
@@ -153,17 +137,4 @@ func (s *server) takeTurn(ctx context.Context) error {
 			Remedy: "raise CONCURRENCY of this plugin, or find out why its source is slow",
 		}
 	}
-}
-
-func (s *server) endTurn() { <-s.turns }
-
-// guard turns a panic in f into an error, as the interceptors do for what runs on
-// a call's own goroutine.
-func (s *server) guard(ctx context.Context, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked(ctx, s.logger, pluginv1.PluginService_LookUpDevices_FullMethodName, p)
-		}
-	}()
-	return f()
 }

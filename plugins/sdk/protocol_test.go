@@ -324,8 +324,8 @@ func TestDevicesByKeys(t *testing.T) {
 			asked: []string{"S1", "S2"}, errs: []string{"fake: devices by serial and MAC S1: slow down", "fake: devices by serial and MAC S2: slow down"}, kind: fault.RateLimited,
 		},
 		{
-			name: "one panics", serials: []string{"S1", "panic"}, asked: []string{"S1", "panic"}, found: []string{"S1"},
-			errs: []string{"fake: devices by serial panic: the plugin panicked: oh no"}, kind: fault.Internal,
+			name: "one panics", serials: []string{"S1", "panic"}, asked: []string{"S1", "panic"},
+			errs: []string{"fake: devices by serial S1: the plugin panicked: oh no"}, kind: fault.Internal,
 		},
 		{
 			name: "an odd MAC", serials: []string{"S1"}, macs: []device.MAC{"zz"}, asked: []string{"S1"}, found: []string{"S1"},

@@ -210,12 +210,17 @@ func (c *Client) JSON(req *http.Request, op, subject string, out any) error {
 // Decode reads a JSON document; what is not one is a BadResponse.
 func (c *Client) Decode(body []byte, op, subject string, out any) error {
 	if err := json.Unmarshal(body, out); err != nil {
-		return &fault.Error{
-			Kind: fault.BadResponse, Source: c.source, Op: op, Subject: subject, Message: "the answer is not the expected JSON", Err: err,
-			Remedy: "check that the configured address is the API's, not a web page's or a proxy's",
-		}
+		return c.BadDocument(err, op, subject)
 	}
 	return nil
+}
+
+// BadDocument classifies an answer that could not be read as the JSON it should be.
+func (c *Client) BadDocument(err error, op, subject string) error {
+	return &fault.Error{
+		Kind: fault.BadResponse, Source: c.source, Op: op, Subject: subject, Message: "the answer is not the expected JSON", Err: err,
+		Remedy: "check that the configured address is the API's, not a web page's or a proxy's",
+	}
 }
 
 // StatusError classifies an answer whose status is not 2xx.

@@ -1,4 +1,6 @@
-package jamf
+// Package jsonscan reads JSON of which the types cannot be relied on: what is
+// not as expected reads as absent, and only what is no JSON at all is an error.
+package jsonscan
 
 import (
 	"errors"
@@ -8,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// errSyntax says that a document is not JSON.
-var errSyntax = errors.New("the document is not JSON, or breaks off")
+// ErrSyntax says that a document is not JSON.
+var ErrSyntax = errors.New("the document is not JSON, or breaks off")
 
-// maxDepth bounds the nesting of a document; Jamf's own stay below ten.
+// maxDepth bounds the nesting of a document; vendors' own stay below ten.
 const maxDepth = 500
 
-// scanner reads a JSON document from front to back, value by value. It builds
+// Scanner reads a JSON document from front to back, value by value. It builds
 // nothing up: strings are parts of the document, and what nobody asks for is
 // stepped over, which makes it several times faster than reflection on the long
 // lists of applications. It is tolerant of types: asked for a value of one type,
@@ -23,49 +25,49 @@ const maxDepth = 500
 //
 // An object is read as
 //
-//	for ok := s.enter('{'); ok; ok = s.more('}') {
-//		switch s.key() {
+//	for ok := s.Enter('{'); ok; ok = s.More('}') {
+//		switch s.Key() {
 //		case "name":
-//			name = s.text()
+//			name = s.Text()
 //		default:
-//			s.skip()
+//			s.Skip()
 //		}
 //	}
 //
 // and every case must read exactly one value.
-type scanner struct {
+type Scanner struct {
 	doc   string
 	pos   int
 	depth int
 	err   error
 }
 
-// newScanner starts at the beginning of a document. What is not UTF-8 becomes
+// New starts at the beginning of a document. What is not UTF-8 becomes
 // the replacement character, as the plugin protocol carries UTF-8 only.
-func newScanner(body []byte) *scanner {
+func New(body []byte) *Scanner {
 	doc := string(body)
 	if !utf8.ValidString(doc) {
 		doc = strings.ToValidUTF8(doc, string(utf8.RuneError))
 	}
-	return &scanner{doc: doc}
+	return &Scanner{doc: doc}
 }
 
-// end checks that nothing but white space is left, and gives the error if any.
-func (s *scanner) end() error {
-	if s.peek(); s.pos < len(s.doc) {
+// End checks that nothing but white space is left, and gives the error if any.
+func (s *Scanner) End() error {
+	if s.Peek(); s.pos < len(s.doc) {
 		s.fail()
 	}
 	return s.err
 }
 
-func (s *scanner) fail() {
+func (s *Scanner) fail() {
 	if s.err == nil {
-		s.err = errSyntax
+		s.err = ErrSyntax
 	}
 }
 
-// peek gives the first byte of the next token, or zero at the end.
-func (s *scanner) peek() byte {
+// Peek gives the first byte of the next token, or zero at the end.
+func (s *Scanner) Peek() byte {
 	for ; s.pos < len(s.doc); s.pos++ {
 		switch c := s.doc[s.pos]; c {
 		case ' ', '\t', '\n', '\r':
@@ -76,14 +78,14 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// enter steps into an object ('{') or an array ('['), and is true when it holds
+// Enter steps into an object ('{') or an array ('['), and is true when it holds
 // anything. A value of another type is stepped over.
-func (s *scanner) enter(open byte) bool {
+func (s *Scanner) Enter(open byte) bool {
 	if s.err != nil {
 		return false
 	}
-	if s.peek() != open {
-		s.skip()
+	if s.Peek() != open {
+		s.Skip()
 		return false
 	}
 	s.pos++
@@ -91,7 +93,7 @@ func (s *scanner) enter(open byte) bool {
 		s.fail()
 		return false
 	}
-	if s.peek() == open+2 { // in ASCII, '}' is '{'+2 and ']' is '['+2
+	if s.Peek() == open+2 { // in ASCII, '}' is '{'+2 and ']' is '['+2
 		s.pos++
 		s.depth--
 		return false
@@ -99,13 +101,13 @@ func (s *scanner) enter(open byte) bool {
 	return true
 }
 
-// more steps to the next member before the closing bracket, and is false when
+// More steps to the next member before the closing bracket, and is false when
 // there is none.
-func (s *scanner) more(closing byte) bool {
+func (s *Scanner) More(closing byte) bool {
 	if s.err != nil {
 		return false
 	}
-	switch s.peek() {
+	switch s.Peek() {
 	case ',':
 		s.pos++
 		return true
@@ -119,14 +121,14 @@ func (s *scanner) more(closing byte) bool {
 	}
 }
 
-// key reads a member's name and the colon.
-func (s *scanner) key() string {
-	if s.peek() != '"' {
+// Key reads a member's name and the colon.
+func (s *Scanner) Key() string {
+	if s.Peek() != '"' {
 		s.fail()
 		return ""
 	}
 	k := s.quoted()
-	if s.peek() != ':' {
+	if s.Peek() != ':' {
 		s.fail()
 		return ""
 	}
@@ -134,15 +136,15 @@ func (s *scanner) key() string {
 	return k
 }
 
-// each calls visit before every element of a list, or once before a value that
+// Each calls visit before every element of a list, or once before a value that
 // is no list; never for null. Vendors that convert from XML write a list of one
 // as its element.
-func (s *scanner) each(visit func()) {
-	switch s.peek() {
+func (s *Scanner) Each(visit func()) {
+	switch s.Peek() {
 	case 'n':
-		s.skip()
+		s.Skip()
 	case '[':
-		for ok := s.enter('['); ok; ok = s.more(']') {
+		for ok := s.Enter('['); ok; ok = s.More(']') {
 			visit()
 		}
 	default:
@@ -150,49 +152,54 @@ func (s *scanner) each(visit func()) {
 	}
 }
 
-// text reads a string, or the digits or word of a number or boolean; white space
+// Text reads a string, or the digits or word of a number or boolean; white space
 // around it is no part of it. Null and anything composed give "".
-func (s *scanner) text() string {
+func (s *Scanner) Text() string {
 	if s.err != nil {
 		return ""
 	}
-	switch c := s.peek(); c {
+	switch c := s.Peek(); c {
 	case '"':
 		return strings.TrimSpace(s.quoted())
 	case '{', '[', 'n', 0:
-		s.skip()
+		s.Skip()
 		return ""
 	default:
 		from := s.pos
-		s.skip()
+		s.Skip()
 		return s.doc[from:s.pos]
 	}
 }
 
-// raw reads any value and gives it as it is written.
-func (s *scanner) raw() string {
-	s.peek()
+// Raw reads any value and gives it as it is written.
+func (s *Scanner) Raw() string {
+	return s.Written(s.Skip)
+}
+
+// Written gives the text of the value that read reads.
+func (s *Scanner) Written(read func()) string {
+	s.Peek()
 	from := s.pos
-	s.skip()
+	read()
 	return s.doc[from:s.pos]
 }
 
-// skip steps over one value of any type.
-func (s *scanner) skip() {
+// Skip steps over one value of any type.
+func (s *Scanner) Skip() {
 	if s.err != nil {
 		return
 	}
-	switch c := s.peek(); c {
+	switch c := s.Peek(); c {
 	case '"':
 		s.quoted()
 	case '{':
-		for ok := s.enter('{'); ok; ok = s.more('}') {
-			s.key()
-			s.skip()
+		for ok := s.Enter('{'); ok; ok = s.More('}') {
+			s.Key()
+			s.Skip()
 		}
 	case '[':
-		for ok := s.enter('['); ok; ok = s.more(']') {
-			s.skip()
+		for ok := s.Enter('['); ok; ok = s.More(']') {
+			s.Skip()
 		}
 	case 't':
 		s.word("true")
@@ -205,7 +212,7 @@ func (s *scanner) skip() {
 	}
 }
 
-func (s *scanner) word(w string) {
+func (s *Scanner) word(w string) {
 	if !strings.HasPrefix(s.doc[s.pos:], w) {
 		s.fail()
 		return
@@ -214,7 +221,7 @@ func (s *scanner) word(w string) {
 }
 
 // number steps over a number (RFC 8259, section 6).
-func (s *scanner) number() {
+func (s *Scanner) number() {
 	s.accept("-")
 	switch {
 	case s.accept("0"):
@@ -235,7 +242,7 @@ func (s *scanner) number() {
 }
 
 // accept steps over the next byte when it is one of those in set.
-func (s *scanner) accept(set string) bool {
+func (s *Scanner) accept(set string) bool {
 	if s.pos < len(s.doc) && strings.IndexByte(set, s.doc[s.pos]) >= 0 {
 		s.pos++
 		return true
@@ -243,7 +250,7 @@ func (s *scanner) accept(set string) bool {
 	return false
 }
 
-func (s *scanner) digits() int {
+func (s *Scanner) digits() int {
 	from := s.pos
 	for s.pos < len(s.doc) && s.doc[s.pos] >= '0' && s.doc[s.pos] <= '9' {
 		s.pos++
@@ -252,7 +259,7 @@ func (s *scanner) digits() int {
 }
 
 // quoted reads a string whose opening quote is next.
-func (s *scanner) quoted() string {
+func (s *Scanner) quoted() string {
 	s.pos++
 	from, escaped := s.pos, false
 	for s.pos < len(s.doc) {
@@ -280,7 +287,7 @@ func (s *scanner) quoted() string {
 
 // unescape resolves the escapes of a string (RFC 8259, section 7). Half a
 // surrogate pair becomes the replacement character.
-func (s *scanner) unescape(text string) string {
+func (s *Scanner) unescape(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for {
