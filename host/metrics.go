@@ -1,6 +1,7 @@
 package host
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,16 @@ type metrics struct {
 	breaker  *prometheus.GaugeVec
 	reloadOK prometheus.Gauge
 	reloadAt prometheus.Gauge
+
+	// operations keeps the series of a call at hand: to look them up by their
+	// labels takes longer than to count.
+	operations sync.Map // of [2]string, plugin and operation, to operation
+}
+
+// operation is what is counted of every call.
+type operation struct {
+	calls   prometheus.Counter
+	latency prometheus.Observer
 }
 
 func newMetrics() *metrics {
@@ -70,9 +81,16 @@ func (m *metrics) watch(sup *supervise.Supervisor) {
 }
 
 // CallDone implements [supervise.Observer].
-func (m *metrics) CallDone(plugin, operation string, took time.Duration, err error) {
-	m.calls.WithLabelValues(plugin, operation).Inc()
-	m.latency.WithLabelValues(plugin, operation).Observe(took.Seconds())
+func (m *metrics) CallDone(plugin, op string, took time.Duration, err error) {
+	key := [2]string{plugin, op}
+	series, known := m.operations.Load(key)
+	if !known {
+		series, _ = m.operations.LoadOrStore(key, operation{m.calls.WithLabelValues(plugin, op), m.latency.WithLabelValues(plugin, op)})
+	}
+	if o, ok := series.(operation); ok {
+		o.calls.Inc()
+		o.latency.Observe(took.Seconds())
+	}
 	if err != nil {
 		m.errors.WithLabelValues(plugin, fault.KindOf(err).String()).Inc()
 	}

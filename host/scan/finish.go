@@ -141,19 +141,17 @@ func (g *gathering) tellStages() {
 // sortOutcomes puts outcomes into the order of the configuration, whoever
 // finished first: the sources, the device stages, the event stages.
 func (p *Pipeline) sortOutcomes(outcomes []Outcome) {
-	rank := make(map[[2]string]int)
-	for i, stage := range p.DeviceStages {
-		rank[[2]string{NamespaceDeviceStages, stage.Name}] = len(p.Sources) + i
-	}
-	for i, stage := range p.EventStages {
-		rank[[2]string{NamespaceEventStages, stage.Name}] = len(p.Sources) + len(p.DeviceStages) + i
-	}
-	for i, s := range p.Sources {
-		for _, namespace := range []string{NamespaceOwnership, NamespaceDevices, NamespaceEvents, NamespaceAccounts, NamespaceNotifications, NamespaceSources} {
-			rank[[2]string{namespace, s.Name}] = i
+	rank := func(o Outcome) int {
+		switch o.Namespace {
+		case NamespaceDeviceStages:
+			return len(p.Sources) + slices.IndexFunc(p.DeviceStages, func(s Stage[DeviceStage]) bool { return s.Name == o.Plugin })
+		case NamespaceEventStages:
+			return len(p.Sources) + len(p.DeviceStages) + slices.IndexFunc(p.EventStages, func(s Stage[EventStage]) bool { return s.Name == o.Plugin })
+		default:
+			return slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == o.Plugin })
 		}
 	}
 	slices.SortStableFunc(outcomes, func(a, b Outcome) int {
-		return cmp.Or(cmp.Compare(rank[[2]string{a.Namespace, a.Plugin}], rank[[2]string{b.Namespace, b.Plugin}]), cmp.Compare(a.Namespace, b.Namespace))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Namespace, b.Namespace))
 	})
 }

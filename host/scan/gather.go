@@ -19,7 +19,7 @@ import (
 type gathering struct {
 	pipeline *Pipeline
 	request  Request
-	group    sync.WaitGroup
+	lookUps  []func()
 
 	mu            sync.Mutex
 	owners        [][]device.Device // by ownership source
@@ -41,7 +41,7 @@ type gap struct {
 	err    error
 }
 
-// run starts every look-up by address at once; the look-ups by serial and MAC
+// run makes every look-up by address at once; the look-ups by serial and MAC
 // start when all ownership sources have spoken. It returns when all have ended.
 func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 	n := len(sources)
@@ -64,31 +64,46 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 		}
 		if parts.Devices && s.Ownership && s.ByEmail {
 			owners.Add(1)
-			g.group.Go(func() {
+			g.lookUps = append(g.lookUps, func() {
 				defer spoken()
 				g.owners[i] = g.askOwner(ctx, s)
 			})
 		}
 		if parts.Devices && !s.Ownership && (s.ByEmail || s.BySerial || s.ByMAC) {
-			g.group.Go(func() { g.devices[i] = g.askDevices(ctx, s, owned) })
+			g.lookUps = append(g.lookUps, func() { g.devices[i] = g.askDevices(ctx, s, owned) })
 		}
 		g.askRest(ctx, i, s, parts)
 	}
 	spoken()
-	g.group.Wait()
+	g.start()
 }
 
-// askRest starts the look-ups that no other depends on.
+// start makes all look-ups at once, the last one on the caller's goroutine, and
+// returns when all have ended.
+func (g *gathering) start() {
+	if len(g.lookUps) == 0 {
+		return
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	last := len(g.lookUps) - 1
+	for _, lookUp := range g.lookUps[:last] {
+		group.Go(lookUp)
+	}
+	g.lookUps[last]()
+}
+
+// askRest adds the look-ups that no other depends on.
 func (g *gathering) askRest(ctx context.Context, i int, s Source, parts Parts) {
 	email := g.request.Email
 	if parts.Events && s.Events {
-		g.group.Go(func() { g.events[i] = ask(ctx, g, s, NamespaceEvents, email, s.Ask.EventsByEmail) })
+		g.lookUps = append(g.lookUps, func() { g.events[i] = ask(ctx, g, s, NamespaceEvents, email, s.Ask.EventsByEmail) })
 	}
 	if parts.Accounts && s.Accounts {
-		g.group.Go(func() { g.accounts[i] = ask(ctx, g, s, NamespaceAccounts, email, s.Ask.AccountsByEmail) })
+		g.lookUps = append(g.lookUps, func() { g.accounts[i] = ask(ctx, g, s, NamespaceAccounts, email, s.Ask.AccountsByEmail) })
 	}
 	if parts.Notifications && s.Notifications {
-		g.group.Go(func() {
+		g.lookUps = append(g.lookUps, func() {
 			g.notifications[i] = ask(ctx, g, s, NamespaceNotifications, email, s.Ask.NotificationsByEmail)
 		})
 	}

@@ -24,6 +24,7 @@ func Each(n, limit int, do func(i int)) {
 	}
 	for range min(limit, n) - 1 {
 		group.Go(func() {
+			growStack()
 			defer func() {
 				if p := recover(); p != nil {
 					story := fmt.Sprintf("%v\n%s", p, debug.Stack())

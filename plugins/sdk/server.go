@@ -319,6 +319,7 @@ func recoverUnary(logger *slog.Logger) grpc.UnaryServerInterceptor {
 				err = toStatus(panicked(ctx, logger, info.FullMethod, p))
 			}
 		}()
+		growStack()
 		return handler(ctx, req)
 	}
 }

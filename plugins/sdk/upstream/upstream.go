@@ -158,9 +158,12 @@ func (c *Client) Do(req *http.Request, op, subject string) ([]byte, http.Header,
 	}
 	// A deadline of the context costs less than the Timeout of an [http.Client],
 	// which watches over every request with a timer and a goroutine of its own.
-	ctx, cancel := context.WithTimeout(req.Context(), c.timeout)
-	defer cancel()
-	resp, err := c.send(req.WithContext(ctx))
+	if limit := time.Now().Add(c.timeout); !endsBefore(req.Context(), limit) {
+		ctx, cancel := context.WithDeadline(req.Context(), limit)
+		defer cancel()
+		req = req.WithContext(ctx)
+	}
+	resp, err := c.send(req)
 	if err != nil {
 		return nil, nil, c.Classify(err, op, subject)
 	}
@@ -176,7 +179,16 @@ func (c *Client) Do(req *http.Request, op, subject string) ([]byte, http.Header,
 	return body, resp.Header, nil
 }
 
+// endsBefore reports whether a context has a deadline of its own before limit.
+func endsBefore(ctx context.Context, limit time.Time) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && deadline.Before(limit)
+}
+
 func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if req.Body == http.NoBody {
+		req.Body = nil // of which no copy is kept for retries
+	}
 	retryable, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, err
