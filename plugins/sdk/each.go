@@ -39,6 +39,6 @@ func Each(n, limit int, do func(i int)) {
 		work()
 	}()
 	if story := panicked.Load(); story != nil {
-		panic(*story)
+		panic(*story) //nolint:forbidigo // do panicked on another goroutine, and its caller must learn of it
 	}
 }
