@@ -7,7 +7,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/postureproject/posture/host/scan"
+	"github.com/postureproject/posture/device"
 )
 
 // progress tells somebody who waits at a terminal how far the work is. To
@@ -55,7 +55,7 @@ func (p *progress) people(n int) {
 }
 
 // source notes that a source has answered.
-func (p *progress) source(o scan.Outcome) {
+func (p *progress) source(o device.Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {

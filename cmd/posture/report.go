@@ -12,7 +12,7 @@ import (
 )
 
 // report writes the answers for people.
-func (e *environment) report(answers []scan.Posture) error {
+func (e *environment) report(answers []device.Posture) error {
 	r := reporter{styles: e.styles(), width: e.width()}
 	for i, a := range answers {
 		if i > 0 {
@@ -34,7 +34,7 @@ func (r *reporter) line(format string, args ...any) {
 	r.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
 }
 
-func (r *reporter) person(a scan.Posture) {
+func (r *reporter) person(a device.Posture) {
 	shown, folded := 0, 0
 	for _, d := range a.Devices {
 		if d.Folded == "" {
@@ -61,8 +61,8 @@ func (r *reporter) person(a scan.Posture) {
 	r.sources(a)
 }
 
-func ifSomeFailed(a scan.Posture, text string) string {
-	if slices.ContainsFunc(a.Sources, func(o scan.Outcome) bool { return !o.OK }) {
+func ifSomeFailed(a device.Posture, text string) string {
+	if slices.ContainsFunc(a.Sources, func(o device.Outcome) bool { return !o.OK }) {
 		return text
 	}
 	return ""
@@ -157,7 +157,7 @@ func (r *reporter) unknown(list []device.Practice) {
 }
 
 // folded names the devices that are out of use, which are never left out.
-func (r *reporter) folded(a scan.Posture, n int) {
+func (r *reporter) folded(a device.Posture, n int) {
 	r.line("  %s", r.styles.render(r.styles.faint, plural(n, "more device")+" not in use:"))
 	for _, d := range a.Devices {
 		if d.Folded == "" {
@@ -173,7 +173,7 @@ func (r *reporter) folded(a scan.Posture, n int) {
 }
 
 // rest sums up what is not about devices.
-func (r *reporter) rest(a scan.Posture) {
+func (r *reporter) rest(a device.Posture) {
 	failedLogins := 0
 	for _, e := range a.Events {
 		if e.Success != nil && !*e.Success {
@@ -219,7 +219,7 @@ func twoStep(a device.Account) string {
 }
 
 // sources tells who answered, and at length who did not.
-func (r *reporter) sources(a scan.Posture) {
+func (r *reporter) sources(a device.Posture) {
 	var answered []string
 	for _, o := range a.Sources {
 		if o.OK && !slices.Contains(answered, o.Plugin) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/host/scan"
@@ -75,7 +76,7 @@ failed, 3 all failed.`,
 }
 
 // scan asks about everybody and gives the answers in the order of the addresses.
-func (e *environment) scan(ctx context.Context, emails, sources []string) ([]scan.Posture, error) {
+func (e *environment) scan(ctx context.Context, emails, sources []string) ([]device.Posture, error) {
 	file, load, err := e.loadOnce()
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]sca
 	if !slices.ContainsFunc(pipeline.Sources, func(s scan.Source) bool { return len(sources) == 0 || slices.Contains(sources, s.Name) }) {
 		return nil, noSource(sources)
 	}
-	answers := make([]scan.Posture, len(emails))
+	answers := make([]device.Posture, len(emails))
 	var (
 		group sync.WaitGroup
 		slots = make(chan struct{}, scansAtOnce)
@@ -132,7 +133,7 @@ func noSource(sources []string) error {
 
 // statusOf gives the exit status that the answers deserve. That a transform works
 // does not make up for sources that all failed.
-func statusOf(answers []scan.Posture) error {
+func statusOf(answers []device.Posture) error {
 	ok, failed := 0, 0
 	for _, a := range answers {
 		for _, o := range a.Sources {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/host/scan"
 )
 
@@ -51,19 +52,19 @@ func TestScan_nobodyToAsk(t *testing.T) {
 
 func TestStatusOf(t *testing.T) {
 	t.Parallel()
-	ok, failed := scan.Outcome{Namespace: scan.NamespaceDevices, OK: true}, scan.Outcome{Namespace: scan.NamespaceDevices}
-	transform := scan.Outcome{Namespace: scan.NamespaceDeviceStages, OK: true}
+	ok, failed := device.Outcome{Namespace: scan.NamespaceDevices, OK: true}, device.Outcome{Namespace: scan.NamespaceDevices}
+	transform := device.Outcome{Namespace: scan.NamespaceDeviceStages, OK: true}
 	for name, tt := range map[string]struct {
-		outcomes []scan.Outcome
+		outcomes []device.Outcome
 		want     error
 	}{
-		"all answered":              {[]scan.Outcome{ok, ok, transform}, nil},
-		"one failed":                {[]scan.Outcome{ok, failed}, exitStatus(exitSomeFailed)},
-		"all failed":                {[]scan.Outcome{failed, failed}, exitStatus(exitAllFailed)},
-		"only a transform answered": {[]scan.Outcome{failed, transform}, exitStatus(exitAllFailed)},
-		"only a transform failed":   {[]scan.Outcome{ok, {Namespace: scan.NamespaceDeviceStages}}, exitStatus(exitSomeFailed)},
+		"all answered":              {[]device.Outcome{ok, ok, transform}, nil},
+		"one failed":                {[]device.Outcome{ok, failed}, exitStatus(exitSomeFailed)},
+		"all failed":                {[]device.Outcome{failed, failed}, exitStatus(exitAllFailed)},
+		"only a transform answered": {[]device.Outcome{failed, transform}, exitStatus(exitAllFailed)},
+		"only a transform failed":   {[]device.Outcome{ok, {Namespace: scan.NamespaceDeviceStages}}, exitStatus(exitSomeFailed)},
 	} {
-		if got := statusOf([]scan.Posture{{Sources: tt.outcomes}}); got != tt.want { //nolint:errorlint // the value itself
+		if got := statusOf([]device.Posture{{Sources: tt.outcomes}}); got != tt.want { //nolint:errorlint // the value itself
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}

@@ -77,13 +77,13 @@ func (a *API) notifications(w http.ResponseWriter, r *http.Request, s subject) e
 
 // part scans for one part of the answer, at all sources or at the one that the
 // path names.
-func (a *API) part(r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (scan.Posture, error) {
+func (a *API) part(r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (device.Posture, error) {
 	pipeline := a.host.Pipeline()
 	request := scan.Request{Email: s.email, Parts: parts}
 	if s.plugin != "" {
 		source, err := pipeline.Find(s.plugin, what, offers)
 		if err != nil {
-			return scan.Posture{}, err
+			return device.Posture{}, err
 		}
 		request.Only = []string{source.Name}
 	}
@@ -93,7 +93,7 @@ func (a *API) part(r *http.Request, s subject, what string, parts scan.Parts, of
 // list answers with a bare list and the outcomes in a header. When every source
 // that was asked failed, the answer is that failure: an empty list would read as
 // "nothing there".
-func list[T any](w http.ResponseWriter, records []T, outcomes []scan.Outcome) error {
+func list[T any](w http.ResponseWriter, records []T, outcomes []device.Outcome) error {
 	w.Header().Set(SourcesHeader, sourcesHeader(outcomes))
 	if err := allFailed(outcomes); err != nil && len(records) == 0 {
 		return err
@@ -107,12 +107,12 @@ func list[T any](w http.ResponseWriter, records []T, outcomes []scan.Outcome) er
 // allFailed gives the first failure if none of the sources that hold the records
 // answered. Ownership sources do not count beside device sources, nor do
 // transforms: that they work says nothing about what there is.
-func allFailed(outcomes []scan.Outcome) error {
-	holdsRecords := func(o scan.Outcome) bool {
+func allFailed(outcomes []device.Outcome) error {
+	holdsRecords := func(o device.Outcome) bool {
 		return strings.HasPrefix(o.Namespace, scan.NamespaceSources) && o.Namespace != scan.NamespaceOwnership
 	}
 	if slices.ContainsFunc(outcomes, holdsRecords) {
-		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(o scan.Outcome) bool { return !holdsRecords(o) })
+		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(o device.Outcome) bool { return !holdsRecords(o) })
 	}
 	var first error
 	for _, o := range outcomes {
@@ -138,8 +138,8 @@ func allFailed(outcomes []scan.Outcome) error {
 
 // sourcesHeader keeps the header short and plain: a text of 160 characters at
 // most for each failure.
-func sourcesHeader(outcomes []scan.Outcome) string {
-	short := make([]scan.Outcome, len(outcomes))
+func sourcesHeader(outcomes []device.Outcome) string {
+	short := make([]device.Outcome, len(outcomes))
 	for i, o := range outcomes {
 		short[i] = o
 		short[i].Remedy = ""

@@ -190,7 +190,7 @@ func TestSourcesHeader(t *testing.T) {
 			t.Fatalf("the header holds the byte %#x: %s", c, header)
 		}
 	}
-	var got []scan.Outcome
+	var got []device.Outcome
 	if err := json.Unmarshal([]byte(header), &got); err != nil {
 		t.Fatal(err)
 	}

@@ -12,12 +12,12 @@ import (
 )
 
 // posture makes the answer of what was gathered.
-func (g *gathering) posture(ctx context.Context) Posture {
+func (g *gathering) posture(ctx context.Context) device.Posture {
 	devices := append(slices.Clip(g.owned), g.transform(ctx, slices.Concat(g.devices...))...)
 	events := g.transformEvents(ctx, slices.Concat(g.events...))
 	g.tellStages()
 	g.pipeline.sortOutcomes(g.outcomes)
-	return Posture{
+	return device.Posture{
 		Email:         g.request.Email,
 		Devices:       orEmpty(g.pipeline.judge(devices, g.practiceGaps(), true)),
 		Events:        orEmpty(events),
@@ -112,7 +112,7 @@ func (g *gathering) transformEvents(ctx context.Context, events []device.Event) 
 
 // noteStage notes how a stage fared. Device stages run twice in a scan, which
 // makes one outcome: of both runs together, failed if one of them did.
-func (g *gathering) noteStage(o Outcome) {
+func (g *gathering) noteStage(o device.Outcome) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i, have := range g.stages {
@@ -140,8 +140,8 @@ func (g *gathering) tellStages() {
 
 // sortOutcomes puts outcomes into the order of the configuration, whoever
 // finished first: the sources, the device stages, the event stages.
-func (p *Pipeline) sortOutcomes(outcomes []Outcome) {
-	rank := func(o Outcome) int {
+func (p *Pipeline) sortOutcomes(outcomes []device.Outcome) {
+	rank := func(o device.Outcome) int {
 		switch o.Namespace {
 		case NamespaceDeviceStages:
 			return len(p.Sources) + slices.IndexFunc(p.DeviceStages, func(s Stage[DeviceStage]) bool { return s.Name == o.Plugin })
@@ -151,7 +151,7 @@ func (p *Pipeline) sortOutcomes(outcomes []Outcome) {
 			return slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == o.Plugin })
 		}
 	}
-	slices.SortStableFunc(outcomes, func(a, b Outcome) int {
+	slices.SortStableFunc(outcomes, func(a, b device.Outcome) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Namespace, b.Namespace))
 	})
 }

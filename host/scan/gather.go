@@ -28,8 +28,8 @@ type gathering struct {
 	events        [][]device.Event
 	accounts      [][]device.Account
 	notifications [][]device.Notification
-	outcomes      []Outcome
-	stages        []Outcome // of transforms, told when all have run
+	outcomes      []device.Outcome
+	stages        []device.Outcome // of transforms, told when all have run
 	gaps          []gap
 
 	telling sync.Mutex // one call of Progress at a time
@@ -117,7 +117,7 @@ func ask[T any](ctx context.Context, g *gathering, s Source, namespace, email st
 }
 
 // report notes how a source fared.
-func (g *gathering) report(o Outcome) {
+func (g *gathering) report(o device.Outcome) {
 	g.mu.Lock()
 	g.outcomes = append(g.outcomes, o)
 	g.mu.Unlock()

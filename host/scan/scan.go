@@ -110,37 +110,9 @@ const (
 	NamespaceEventStages   = "transforms.events"
 )
 
-// Posture is the answer about one person.
-type Posture struct {
-	Email         string                `json:"email"`
-	Devices       []device.Device       `json:"devices"`
-	Events        []device.Event        `json:"events"`
-	Accounts      []device.Account      `json:"accounts"`
-	Notifications []device.Notification `json:"notifications"`
-	Sources       []Outcome             `json:"sources"`
-	GeneratedAt   time.Time             `json:"generated_at"`
-}
-
-// Outcome tells how one source fared in one namespace.
-type Outcome struct {
-	Plugin     string  `json:"plugin"`
-	Namespace  string  `json:"namespace"`
-	OK         bool    `json:"ok"`
-	Error      *string `json:"error"` // null when OK
-	Kind       string  `json:"kind,omitempty"`
-	Remedy     string  `json:"remedy,omitempty"`
-	DurationMS int64   `json:"duration_ms"`
-	Count      int     `json:"count"` // records, also those that came beside an error
-
-	err error
-}
-
-// Err is the failure itself, nil when the source answered.
-func (o Outcome) Err() error { return o.err }
-
-func outcomeOf(plugin, namespace string, count int, took time.Duration, err error) Outcome {
+func outcomeOf(plugin, namespace string, count int, took time.Duration, err error) device.Outcome {
 	err = joined(each(err))
-	o := Outcome{Plugin: plugin, Namespace: namespace, OK: err == nil, DurationMS: took.Milliseconds(), Count: count, err: err}
+	o := device.Outcome{Plugin: plugin, Namespace: namespace, OK: err == nil, DurationMS: took.Milliseconds(), Count: count, Failure: err}
 	if err != nil {
 		text := err.Error()
 		o.Error, o.Kind, o.Remedy = &text, fault.KindOf(err).String(), fault.RemedyOf(err)
@@ -165,7 +137,7 @@ type Request struct {
 	Parts Parts
 	// Progress, when set, is called once per outcome as soon as it is known, one
 	// call at a time; it must not block.
-	Progress func(Outcome)
+	Progress func(device.Outcome)
 }
 
 // chosen gives the sources that a request wants.
@@ -184,7 +156,7 @@ func (p *Pipeline) chosen(only []string) []Source {
 
 // Scan asks everybody about a person and gives the whole answer. It has no error
 // of its own: what failed is among the outcomes.
-func (p *Pipeline) Scan(ctx context.Context, r Request) Posture {
+func (p *Pipeline) Scan(ctx context.Context, r Request) device.Posture {
 	ctx, cancel := p.limit(ctx)
 	defer cancel()
 	g := &gathering{pipeline: p, request: r}

@@ -137,14 +137,14 @@ func TestScan_Outcomes(t *testing.T) {
 	}
 	p.DeviceStages = []scan.Stage[scan.DeviceStage]{failing("z stage"), failing("a stage"), drop("nothing")}
 	p.EventStages = []scan.Stage[scan.EventStage]{{Name: "label", External: true, Apply: eventStage(func(events []device.Event) ([]device.Event, error) { return events, nil })}}
-	told := make(chan scan.Outcome, 100)
+	told := make(chan device.Outcome, 100)
 	go func() {
 		for range 4 { // all but those of zeta
 			<-told
 		}
 		close(last)
 	}()
-	got := p.Scan(t.Context(), scan.Request{Email: ada, Progress: func(o scan.Outcome) { told <- o }})
+	got := p.Scan(t.Context(), scan.Request{Email: ada, Progress: func(o device.Outcome) { told <- o }})
 	want := []string{
 		"zeta sources.accounts", "zeta sources.devices", "zeta sources.events", "zeta sources.notifications", "jamf sources.devices failed", "never sources failed",
 		"duo sources.events", "stock sources.predevices", "z stage transforms.devices failed", "a stage transforms.devices failed", "label transforms.events",
@@ -182,8 +182,8 @@ func TestScan_Progress(t *testing.T) {
 		}
 		return devices, nil
 	})}}
-	var told []scan.Outcome // without a lock: the race detector would see two calls at once
-	got := p.Scan(t.Context(), scan.Request{Email: ada, Progress: func(o scan.Outcome) { told = append(told, o) }})
+	var told []device.Outcome // without a lock: the race detector would see two calls at once
+	got := p.Scan(t.Context(), scan.Request{Email: ada, Progress: func(o device.Outcome) { told = append(told, o) }})
 	want, have := summary(got.Sources), summary(told)
 	slices.Sort(want)
 	slices.Sort(have)

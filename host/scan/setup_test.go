@@ -193,7 +193,7 @@ func serials(devices []device.Device) []string {
 }
 
 // summary gives outcomes without their times.
-func summary(outcomes []scan.Outcome) []string {
+func summary(outcomes []device.Outcome) []string {
 	out := []string{}
 	for _, o := range outcomes {
 		line := o.Plugin + " " + o.Namespace

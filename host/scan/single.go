@@ -25,7 +25,7 @@ const (
 // LookUp asks device sources directly, without ownership: all of them, merged,
 // or only the one named, whose records come as they are but judged. It fails
 // only when the named one does not exist or does not offer the look-up.
-func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([]device.Device, []Outcome, error) {
+func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([]device.Device, []device.Outcome, error) {
 	var sources []Source
 	for _, s := range p.Sources {
 		if s.Down == nil && s.offers(key) && (s.Name == plugin || plugin == "" && !s.Ownership) || s.Down != nil && (plugin == "" || s.Name == plugin) {
@@ -39,7 +39,7 @@ func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([
 	defer cancel()
 	var (
 		found    = make([][]device.Device, len(sources))
-		outcomes = make([]Outcome, len(sources))
+		outcomes = make([]device.Outcome, len(sources))
 		group    sync.WaitGroup
 	)
 	for i, s := range sources {
@@ -57,8 +57,8 @@ func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([
 	group.Wait()
 	var gaps []practices.Gap
 	for i, o := range outcomes {
-		if o.err != nil {
-			gaps = append(gaps, gapOf(sources[i], o.err))
+		if o.Failure != nil {
+			gaps = append(gaps, gapOf(sources[i], o.Failure))
 		}
 	}
 	g := &gathering{pipeline: p, outcomes: outcomes}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/postureproject/posture/host/scan"
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/internal/simulator/simhttp"
 )
 
@@ -51,7 +51,7 @@ func TestDaemon_reload(t *testing.T) {
 	if diff := cmp.Diff(after, d.plugins(t)); diff != "" {
 		t.Errorf("processes (-before +after the failed reload):\n%s", diff)
 	}
-	var answer scan.Posture
+	var answer device.Posture
 	d.getJSON(t, "/api/v1/posture/"+s.ada(), &answer)
 	if len(answer.Devices) != 6 {
 		t.Errorf("%d devices after a failed reload", len(answer.Devices))
@@ -126,7 +126,7 @@ func TestDaemon_probesAndMetrics(t *testing.T) {
 	s := newSite(t, 3)
 	s.write(t, nil)
 	d := s.serve(t)
-	var answer scan.Posture
+	var answer device.Posture
 	d.getJSON(t, "/api/v1/posture/"+s.ada(), &answer)
 	for _, path := range []string{"/readyz", "/healthcheck"} {
 		if status, body := d.get(t, path); status != http.StatusOK || !strings.Contains(body, `"status"`) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/host"
-	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/internal/simulator/simhttp"
 	"github.com/postureproject/posture/internal/simulator/tds"
 )
@@ -167,7 +166,7 @@ func (s *site) behave(source string) {
 }
 
 // checkFailure looks at what a user is told about a source that failed.
-func checkFailure(t *testing.T, a scan.Posture, source string, kinds []string) {
+func checkFailure(t *testing.T, a device.Posture, source string, kinds []string) {
 	t.Helper()
 	outcomes := outcomesOf(a, source)
 	if len(outcomes) == 0 {
@@ -185,7 +184,7 @@ func checkFailure(t *testing.T, a scan.Posture, source string, kinds []string) {
 }
 
 // checkLost looks at the practices that only the failed source reports.
-func checkLost(t *testing.T, a scan.Posture, source string) {
+func checkLost(t *testing.T, a device.Posture, source string) {
 	t.Helper()
 	for _, d := range a.Devices {
 		for _, key := range lostPractices(source, d) {
@@ -208,10 +207,10 @@ func lostPractices(source string, d device.Device) []string {
 
 // checkOthers compares everything that does not hang on a source with the answer
 // that was given before the source failed.
-func checkOthers(t *testing.T, before, now scan.Posture, source string) {
+func checkOthers(t *testing.T, before, now device.Posture, source string) {
 	t.Helper()
-	others := func(a scan.Posture) []scan.Outcome {
-		return slices.DeleteFunc(slices.Clone(a.Sources), func(o scan.Outcome) bool { return o.Plugin == source })
+	others := func(a device.Posture) []device.Outcome {
+		return slices.DeleteFunc(slices.Clone(a.Sources), func(o device.Outcome) bool { return o.Plugin == source })
 	}
 	if diff := cmp.Diff(comparable(t, others(before)), comparable(t, others(now))); diff != "" {
 		t.Errorf("other sources' outcomes differ (-before +now):\n%s", diff)
@@ -331,7 +330,7 @@ func checkNoRestart(t *testing.T, h *host.Host) {
 
 // checkOdd looks at what a source made of odd answers: all of its devices, or as
 // good an answer as could be, or an error that says what is wrong.
-func checkOdd(t *testing.T, before, now scan.Posture, source string, complete bool) {
+func checkOdd(t *testing.T, before, now device.Posture, source string, complete bool) {
 	t.Helper()
 	for _, o := range outcomesOf(now, source) {
 		if !o.OK && (complete || o.Kind != "bad_response" || !strings.Contains(*o.Error, source)) {
@@ -341,7 +340,7 @@ func checkOdd(t *testing.T, before, now scan.Posture, source string, complete bo
 	if !complete {
 		return
 	}
-	count := func(a scan.Posture) (n int) {
+	count := func(a device.Posture) (n int) {
 		for _, d := range a.Devices {
 			if slices.Contains(d.Sources, source) {
 				n++

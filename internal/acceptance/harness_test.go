@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/postureproject/posture/config"
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/host/supervise"
@@ -93,7 +94,7 @@ func (s *site) open(t testing.TB, change ...func(*host.Options)) *host.Host {
 }
 
 // ask scans Ada within a minute.
-func (s *site) ask(t testing.TB, h *host.Host) scan.Posture {
+func (s *site) ask(t testing.TB, h *host.Host) device.Posture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -101,8 +102,8 @@ func (s *site) ask(t testing.TB, h *host.Host) scan.Posture {
 }
 
 // outcomesOf gives all outcomes of one plugin.
-func outcomesOf(a scan.Posture, plugin string) []scan.Outcome {
-	return slices.DeleteFunc(slices.Clone(a.Sources), func(o scan.Outcome) bool { return o.Plugin != plugin })
+func outcomesOf(a device.Posture, plugin string) []device.Outcome {
+	return slices.DeleteFunc(slices.Clone(a.Sources), func(o device.Outcome) bool { return o.Plugin != plugin })
 }
 
 // comparable gives an answer as JSON without what differs between two answers to

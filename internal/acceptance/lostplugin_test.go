@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/internal/simulator/simhttp"
@@ -68,7 +69,7 @@ func TestPluginKilledInACall(t *testing.T) {
 	before := s.ask(t, h)
 	pid, requests := pidOf(t, h, "jamf"), s.Jamf.Faults.Requests()
 	s.Jamf.Faults.Add(simhttp.Fault{Hang: true, Times: 1})
-	got := make(chan scan.Posture, 1)
+	got := make(chan device.Posture, 1)
 	go func() {
 		got <- h.Pipeline().Scan(context.WithoutCancel(t.Context()), scan.Request{Email: s.ada()})
 	}()
@@ -110,7 +111,7 @@ func TestPluginDoesNotStart(t *testing.T) {
 		"crashes":      {"no licence found", "Posture plugin"},
 		"swapped":      {"not the pinned " + strings.Repeat("ab", 32), "checksum"},
 	}
-	check := func(t *testing.T, a scan.Posture) {
+	check := func(t *testing.T, a device.Posture) {
 		t.Helper()
 		for name, want := range told {
 			o := outcome(t, a, name)
@@ -128,7 +129,7 @@ func TestPluginDoesNotStart(t *testing.T) {
 	t.Run("scan", func(t *testing.T) { check(t, scanOne(t, s.dir, s.ada(), 2)) })
 	t.Run("API", func(t *testing.T) {
 		d := s.serve(t)
-		var answer scan.Posture
+		var answer device.Posture
 		d.getJSON(t, "/api/v1/posture/"+s.ada(), &answer)
 		check(t, answer)
 		if status, body := d.get(t, "/readyz"); status != http.StatusOK {

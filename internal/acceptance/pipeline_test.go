@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/postureproject/posture/device"
-	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/internal/simulator/fleet"
 )
 
@@ -61,7 +60,7 @@ func TestPersonThroughAllPlugins(t *testing.T) {
 	t.Run("devices are the fleet's", func(t *testing.T) { checkDevices(t, s, cli.Devices) })
 	t.Run("golden", func(t *testing.T) { golden(t, "person0.golden.json", normalized(t, cli, s.Fleet.Now())) })
 	t.Run("HTTP says the same", func(t *testing.T) {
-		var overHTTP scan.Posture
+		var overHTTP device.Posture
 		d.getJSON(t, "/api/v1/posture/"+url.PathEscape(s.ada()), &overHTTP)
 		if diff := cmp.Diff(comparable(t, cli), comparable(t, overHTTP)); diff != "" {
 			t.Errorf("the answers differ (-command line +HTTP):\n%s", diff)

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/postureproject/posture/host/scan"
+	"github.com/postureproject/posture/device"
 )
 
 // repositoryRoot gives the folder that holds Posture's go.mod.
@@ -83,13 +83,13 @@ func posture(t testing.TB, dir string, args ...string) (stdout, stderr string, s
 }
 
 // scanOne asks about one person and gives the answer.
-func scanOne(t testing.TB, dir, email string, wantStatus int) scan.Posture {
+func scanOne(t testing.TB, dir, email string, wantStatus int) device.Posture {
 	t.Helper()
 	stdout, stderr, status := posture(t, dir, "scan", "--json", email)
 	if status != wantStatus {
 		t.Fatalf("posture scan: exit status %d, want %d\n%s%s", status, wantStatus, stdout, stderr)
 	}
-	var answers []scan.Posture
+	var answers []device.Posture
 	if err := json.Unmarshal([]byte(stdout), &answers); err != nil || len(answers) != 1 {
 		t.Fatalf("posture scan: %d answers, error %v\n%s%s", len(answers), err, stdout, stderr)
 	}
@@ -97,9 +97,9 @@ func scanOne(t testing.TB, dir, email string, wantStatus int) scan.Posture {
 }
 
 // outcome gives what became of one plugin in a scan.
-func outcome(t testing.TB, a scan.Posture, plugin string) scan.Outcome {
+func outcome(t testing.TB, a device.Posture, plugin string) device.Outcome {
 	t.Helper()
-	i := slices.IndexFunc(a.Sources, func(o scan.Outcome) bool { return o.Plugin == plugin })
+	i := slices.IndexFunc(a.Sources, func(o device.Outcome) bool { return o.Plugin == plugin })
 	if i < 0 {
 		t.Fatalf("%s is not among the outcomes %+v", plugin, a.Sources)
 	}
