@@ -66,6 +66,7 @@ func TestExample(t *testing.T) {
 		for _, m := range regexp.MustCompile(`file:(secrets/\w+)`).FindAllSubmatch(on, -1) {
 			secrets[string(m[1])] = `{"some": "secret"}`
 		}
+		secrets["secrets/store_dsn"] = "sqlite:other.db"
 		if len(secrets) < 5 {
 			t.Errorf("secrets %v", secrets)
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -129,8 +130,14 @@ func (a *applier) overlay(n *node, variables []variable, shapes ...shape) *node 
 	made := *n
 	made.fields = slices.Clone(n.fields)
 	setBy := map[string]string{}
+	sections := map[string][]variable{}
 	for _, v := range variables {
 		key := v.key
+		if section, rest, ok := inSection(v.key, shapes); ok {
+			v.key = rest
+			sections[section] = append(sections[section], v)
+			continue
+		}
 		for _, sh := range shapes {
 			if name, _, known := sh.property(v.key); known == named {
 				key = name
@@ -152,5 +159,45 @@ func (a *applier) overlay(n *node, variables []variable, shapes ...shape) *node 
 			made.fields = append(made.fields, field{key: key, value: value})
 		}
 	}
+	for _, section := range slices.Sorted(maps.Keys(sections)) {
+		a.overlaySection(&made, section, sections[section], shapes)
+	}
 	return &made
+}
+
+// overlaySection sets keys of a section, which the file need not have.
+func (a *applier) overlaySection(n *node, section string, variables []variable, shapes []shape) {
+	inner := make([]shape, 0, len(shapes))
+	for _, sh := range shapes {
+		if _, of, known := sh.property(section); known == named {
+			inner = append(inner, of)
+		}
+	}
+	at := slices.IndexFunc(n.fields, func(f field) bool { return fold(f.key) == section })
+	if at < 0 {
+		at = len(n.fields)
+		n.fields = append(n.fields, field{key: section, value: &node{kind: kindMap}})
+	}
+	if n.fields[at].value.kind == kindNull {
+		n.fields[at].value = &node{kind: kindMap}
+	}
+	n.fields[at].value = a.overlay(n.fields[at].value, variables, inner...)
+}
+
+// inSection splits the name of a variable that sets a key of a section.
+func inSection(key string, shapes []shape) (section, rest string, ok bool) {
+	for _, sh := range shapes {
+		for _, name := range sh.properties() {
+			_, of, _ := sh.property(name)
+			if len(of.properties()) == 0 {
+				continue
+			}
+			if rest, ok := strings.CutPrefix(fold(key), fold(name)+"_"); ok {
+				if _, _, known := of.property(rest); known == named {
+					return name, rest, true
+				}
+			}
+		}
+	}
+	return "", "", false
 }

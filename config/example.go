@@ -94,7 +94,16 @@ func (w *exampleWriter) topLevel(top shape) {
 			w.line("# ", group, ":")
 		}
 		w.line()
-		w.key("", key, of, sampleValue("", key, of), false, key == "listen")
+		if len(of.properties()) == 0 {
+			w.key("", key, of, sampleValue("", key, of), false, key == "listen")
+			continue
+		}
+		w.comment("", sentence(of.description()))
+		w.line("#", key, ":")
+		for _, inner := range of.properties() {
+			_, sh, _ := of.property(inner)
+			w.key("  ", inner, sh, sampleValue(key, inner, sh), false, false)
+		}
 	}
 }
 

@@ -85,8 +85,28 @@ func (w *referenceWriter) topLevel(top shape) {
 // table writes a row for each key.
 func (w *referenceWriter) table(sh shape, variable func(key string) string) {
 	w.out.WriteString("| key | value | default | meaning |\n|---|---|---|---|\n")
+	w.rows(sh, variable)
+}
+
+// section writes a row for a section and one for each of its keys.
+func (w *referenceWriter) section(name string, sh shape, variable func(key string) string) {
+	fmt.Fprintf(&w.out, "| `%s` | section | | %s |\n", name, sentence(cell(sh.description())))
+	inner := referenceWriter{}
+	inner.rows(sh, func(key string) string { return variable(name) + "_" + strings.ToUpper(key) })
+	for _, row := range strings.SplitAfter(inner.out.String(), "\n") {
+		if rest, ok := strings.CutPrefix(row, "| `"); ok {
+			w.out.WriteString("| `" + name + "." + rest)
+		}
+	}
+}
+
+func (w *referenceWriter) rows(sh shape, variable func(key string) string) {
 	for _, key := range readingOrder(sh) {
 		_, of, _ := sh.property(key)
+		if len(of.properties()) > 0 && variable != nil {
+			w.section(key, of, variable)
+			continue
+		}
 		def := "none"
 		switch text := defaultText(of); {
 		case requires(sh, key):

@@ -5,7 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/postureproject/posture/fault"
@@ -31,12 +34,35 @@ type Settings struct {
 	StaleAfter             time.Duration
 	RetiredStatuses        []string
 
+	StoreDSN Secret        // sqlite:PATH or postgres://…; it may hold a password
+	MaxAge   time.Duration // of a kept answer; zero means that none is given
+	Batch    BatchSettings
+	// AdministrationEvents is about the record of failed scans.
+	AdministrationEvents EventSettings
+	OutboxBytes          int64 // may wait for sinks
+
 	StateDir  string // absolute, or relative to the working folder
 	PluginDir string // "" for none
 
 	LogLevel  slog.Level
 	LogFormat string // "text" or "json"
 	Debug     bool
+}
+
+// BatchSettings are those of the run over everybody.
+type BatchSettings struct {
+	Schedule  string // cron expression; "" for no run by itself
+	TimeZone  string // of Schedule; "" for the machine's
+	Limit     int    // people at once
+	RunMissed bool
+}
+
+// EventSettings are those of the administration events.
+type EventSettings struct {
+	DedupeWindow  time.Duration
+	RetentionDays int
+	RecordAdHoc   bool
+	RecordNightly bool
 }
 
 func (s Settings) clone() Settings {
@@ -101,9 +127,83 @@ func (f *File) readSettings(rest *node, variables []variable) Problems {
 	if f.top.get("state_dir").text() == "" {
 		f.settings.StateDir = defaultStateDir(f.environ, os.Geteuid() == 0)
 	}
+	f.kept(r)
 	a.transforms()
 	a.access()
+	a.timeZone(r)
+	a.store(r)
 	return a.problems
+}
+
+// kept reads the sections about what is kept and done by itself.
+func (f *File) kept(r reader) {
+	events, batch := r.section("administration_events"), r.section("batch")
+	s := &f.settings
+	s.StoreDSN = Secret(f.storeDSN(r.section("store").text("dsn")))
+	s.MaxAge = r.length("max_age")
+	s.OutboxBytes = int64(r.section("outbox").integer("max_megabytes")) << 20
+	s.Batch = BatchSettings{
+		Schedule: batch.text("schedule"), TimeZone: batch.text("time_zone"), Limit: batch.integer("limit"), RunMissed: batch.boolean("run_missed"),
+	}
+	s.AdministrationEvents = EventSettings{
+		DedupeWindow: events.limit("dedupe_window"), RetentionDays: events.integer("retention_days"),
+		RecordAdHoc: events.boolean("record_adhoc"), RecordNightly: events.boolean("record_nightly"),
+	}
+}
+
+// storeDSN completes the store's address: a file's relative path starts at the
+// folder for state.
+func (f *File) storeDSN(given string) string {
+	const sqlite = "sqlite:"
+	if given == "" {
+		given = sqlite + "posture.db"
+	}
+	path, isFile := strings.CutPrefix(given, sqlite)
+	if !isFile || filepath.IsAbs(path) || strings.HasPrefix(path, ":") {
+		return given
+	}
+	return sqlite + filepath.Join(f.settings.StateDir, path)
+}
+
+// store refuses an address that names no store we know. It may hold a password,
+// so the problem does not quote it.
+func (a *applier) store(r reader) {
+	given := r.section("store").text("dsn")
+	for _, prefix := range []string{"sqlite:", "postgres://", "postgresql://"} {
+		if given == "" || strings.HasPrefix(given, prefix) {
+			return
+		}
+	}
+	a.report(r.n.get("store").get("dsn"), "store.dsn", "names no store", "write sqlite:PATH or postgres://USER@HOST/DATABASE")
+}
+
+// timeZone reads the time zone of the schedule.
+func (a *applier) timeZone(r reader) {
+	name := r.section("batch").text("time_zone")
+	if name == "" {
+		return
+	}
+	if _, err := time.LoadLocation(name); err != nil {
+		a.report(r.n.get("batch").get("time_zone"), "batch.time_zone", strconv.Quote(name)+" is not a time zone", "write a name such as Europe/Berlin or UTC")
+	}
+}
+
+// section gives the keys of a section, whose defaults hold when it is absent.
+func (r reader) section(key string) reader {
+	_, of, _ := r.shape.property(key)
+	n := r.n.get(key)
+	if n == nil || n.kind != kindMap {
+		n = &node{kind: kindMap}
+	}
+	return reader{n: n, shape: of}
+}
+
+// length gives a length of time that may be zero.
+func (r reader) length(key string) time.Duration {
+	if d, err := parseDuration(fmt.Sprint(r.value(key))); err == nil {
+		return d
+	}
+	return r.limit(key)
 }
 
 // reader gives the values of an applied block, or the defaults of its schema for

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,16 +30,49 @@ func stateDir(user string) string {
 	return user
 }
 
+// kept gives the defaults of what is kept in a folder for state.
+func kept(s config.Settings) config.Settings {
+	s.StoreDSN = config.Secret("sqlite:" + filepath.Join(s.StateDir, "posture.db"))
+	s.MaxAge, s.OutboxBytes = 5*time.Minute, 1<<30
+	s.Batch = config.BatchSettings{Limit: 10}
+	s.AdministrationEvents = config.EventSettings{DedupeWindow: time.Hour, RetentionDays: 4, RecordAdHoc: true, RecordNightly: true}
+	return s
+}
+
+func TestSettings_Kept(t *testing.T) {
+	t.Parallel()
+	f := parse(t, "store: {dsn: 'sqlite:x.db'}\nmax_age: 0\nbatch: {schedule: '0 2 * * *', time_zone: Europe/Berlin, limit: 3}\noutbox: {max_megabytes: 2}",
+		"POSTURE_STATE_DIR=/s", "POSTURE_BATCH_RUN_MISSED=yes", "POSTURE_ADMINISTRATION_EVENTS_RETENTION_DAYS=9", "POSTURE_BATCH_LIMIT=4")
+	s := f.Settings()
+	if s.StoreDSN.Reveal() != "sqlite:/s/x.db" || s.MaxAge != 0 || s.OutboxBytes != 2<<20 || s.AdministrationEvents.RetentionDays != 9 {
+		t.Errorf("%+v", s)
+	}
+	if b := s.Batch; b.Schedule != "0 2 * * *" || b.TimeZone != "Europe/Berlin" || b.Limit != 4 || !b.RunMissed {
+		t.Errorf("%+v", b)
+	}
+	if got := parse(t, "", "POSTURE_STORE_DSN=postgres://u:p@h/d").Settings().StoreDSN; got.Reveal() != "postgres://u:p@h/d" || fmt.Sprint(got) != "[redacted]" {
+		t.Errorf("%v", got)
+	}
+	for data, want := range map[string]string{
+		"store: {dsn: 'mysql://u:geheim@h/d'}": "store.dsn: names no store", "batch: {time_zone: Mars}": `"Mars" is not a time zone`, "batch: {shedule: x}": "batch.shedule",
+		"administration_events: {retention_days: 0}": "administration_events.retention_days",
+	} {
+		if _, err := config.Parse("posture.yaml", []byte(data), nil); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+}
+
 func TestSettings_Defaults(t *testing.T) {
 	t.Parallel()
-	want := config.Settings{
+	want := kept(config.Settings{
 		Listen: "127.0.0.1:5000", Admins: []string{},
 		DefaultTimeout: 5 * time.Second, ScanTimeout: time.Minute, MaxConcurrentScans: 50,
 		DeviceTransforms: []string{"mac_manufacturer"}, EventTransforms: []string{},
 		PlaceholderIdentifiers: []string{}, StaleAfter: 720 * time.Hour, RetiredStatuses: []string{"E-Waste"},
 		StateDir: stateDir("/home/a/.local/state/posture"), PluginDir: "/usr/local/lib/posture/plugins",
 		LogLevel: slog.LevelInfo, LogFormat: "text",
-	}
+	})
 	for name, data := range map[string]string{"empty": "", "comments": "# nothing\n", "document start": "---\n", "byte order mark": "\ufeffdebug: false\r\n", "nulls": "listen:\nplugins:\npractices: ~\nadmins: null\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,14 +89,14 @@ func TestSettings_File(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config.Settings{
+	want := kept(config.Settings{
 		Listen: "127.0.0.1:6000", JWTSecretKey: "hunter2secret-jwt-signing-key",
 		Admins:         []string{"helpdesk@example.com", "it@example.com"},
 		DefaultTimeout: 7 * time.Second, ScanTimeout: 2 * time.Minute, MaxConcurrentScans: 5,
 		DeviceTransforms: []string{"re_filter", "mac_manufacturer"}, EventTransforms: []string{},
 		PlaceholderIdentifiers: []string{"XXXX"}, StaleAfter: 336 * time.Hour, RetiredStatuses: []string{"E-Waste"},
 		StateDir: "testdata/state", LogLevel: slog.LevelWarn, LogFormat: "json", Debug: true,
-	}
+	})
 	if diff := cmp.Diff(want, f.Settings()); diff != "" {
 		t.Error(diff)
 	}
@@ -90,14 +124,14 @@ func TestSettings_Environment(t *testing.T) {
 		"POSTURE_DEFAULT_TIMEOUT=0.5", "POSTURE_STALE_AFTER=1d12h", "POSTURE_log_level=Error", "POSTURE_LOGIN_MANAGER=null",
 		"POSTURE_STATE_DIR=~/state", "HOME=/home/a", "POSTURE_LOG_FORMAT=", "POSTURE_DEVICE_TRANSFORMS=re_filter",
 		"POSTURE_CONFIG=x", "POSTURE_PLUGIN=x", "POSTURE_LIFELINE_FD=3", "POSTURE_TEST_ANYTHING=1", "OTHER=1", "nonsense")
-	want := config.Settings{
+	want := kept(config.Settings{
 		Listen: "0.0.0.0:80", JWTSecretKey: "0123456789abcdef", Admins: []string{"b@example.com", "c@example.com"},
 		DefaultTimeout: 500 * time.Millisecond, ScanTimeout: time.Minute, MaxConcurrentScans: 7,
 		DeviceTransforms: []string{"re_filter"}, EventTransforms: []string{"vpn_labeler"},
 		PlaceholderIdentifiers: []string{"x", "y"}, StaleAfter: 36 * time.Hour, RetiredStatuses: []string{"a,b", "c"},
 		StateDir: "/home/a/state", PluginDir: "/usr/local/lib/posture/plugins",
 		LogLevel: slog.LevelError, LogFormat: "text", Debug: true,
-	}
+	})
 	if diff := cmp.Diff(want, f.Settings()); diff != "" {
 		t.Error(diff)
 	}

@@ -99,6 +99,10 @@ func (f *File) showPlugin(b *block, schemas map[string][]byte) (*yaml.Node, erro
 func showOrdered(to *yaml.Node, n *node, sh shape, settled map[string]any) {
 	for _, key := range sh.properties() {
 		_, of, _ := sh.property(key)
+		if len(of.properties()) > 0 {
+			showSection(to, key, n.child(key), of)
+			continue
+		}
 		v, known := of.lookup("default")
 		if s, ok := settled[key]; ok {
 			v, known = s, true
@@ -111,6 +115,18 @@ func showOrdered(to *yaml.Node, n *node, sh shape, settled map[string]any) {
 	}
 	for _, f := range n.fields {
 		showField(to, f)
+	}
+}
+
+// showSection adds a section with its defaults, unless it has none and is empty.
+func showSection(to *yaml.Node, key string, n *node, sh shape) {
+	if n == nil || n.kind != kindMap {
+		n = &node{kind: kindMap}
+	}
+	made := &yaml.Node{Kind: yaml.MappingNode}
+	showOrdered(made, n, sh, nil)
+	if len(made.Content) > 0 && !hasYAML(to, key) {
+		to.Content = append(to.Content, scalarYAML(key), made)
 	}
 }
 

@@ -19,6 +19,7 @@ type setting struct {
 	defNote string         // the default in words, when it is not one value
 	example any
 	secret  bool
+	keys    []setting // of a section: a key that holds further keys
 }
 
 func ofType(name string, more ...any) map[string]any {
@@ -39,7 +40,75 @@ func list() map[string]any {
 
 // topLevel lists the keys of the top level beside plugins and practices.
 func topLevel() []setting {
-	return slices.Concat(accessSettings(), lookupSettings(), machineSettings())
+	return slices.Concat(accessSettings(), lookupSettings(), nightSettings(), machineSettings())
+}
+
+// nightSettings are those of what Posture keeps and does by itself.
+func nightSettings() []setting {
+	const kept = "What is kept, and done every night"
+	return []setting{
+		{
+			key: "store", group: kept, doc: "Where Posture keeps people's last answers, runs, administration events and what waits for sinks.",
+			keys: []setting{{
+				key: "dsn", schema: ofType("string"), secret: true, example: "file:secrets/store_dsn",
+				defNote: "sqlite:posture.db in state_dir",
+				doc:     "sqlite:PATH, a relative path starting at state_dir, or postgres://USER:PASSWORD@HOST/DATABASE.",
+			}},
+		},
+		{
+			key: "max_age", group: kept, schema: duration(), def: "5m", example: "15m",
+			doc: "How old a kept answer may be to be given without asking the sources again. A request may say otherwise with max_age.",
+		},
+		{
+			key: "batch", group: kept, doc: "The run over everybody.",
+			keys: []setting{
+				{
+					key: "schedule", schema: ofType("string"), defNote: "no run by itself", example: "0 2 * * *",
+					doc: "When the daemon starts a run: minute, hour, day of month, month, day of week.",
+				},
+				{
+					key: "time_zone", schema: ofType("string"), defNote: "the machine's", example: "Europe/Berlin",
+					doc: "The time zone that schedule is in.",
+				},
+				{
+					key: "limit", schema: ofType("integer", "minimum", 1, "maximum", 1000), def: 10, example: 20,
+					doc: "How many people are looked up at once.",
+				},
+				{
+					key: "run_missed", schema: ofType("boolean"), def: false, example: true,
+					doc: "Whether a run that was due while the daemon was down starts when it is up again.",
+				},
+			},
+		},
+		{
+			key: "administration_events", group: kept, doc: "The record of failed scans.",
+			keys: []setting{
+				{
+					key: "dedupe_window", schema: duration(), def: "1h", example: "1h",
+					doc: "A failure that comes again within this time counts as the same event.",
+				},
+				{
+					key: "retention_days", schema: ofType("integer", "minimum", 1, "maximum", 365), def: 4, example: 14,
+					doc: "Events that did not come again for so many days are deleted. What is set at run time wins.",
+				},
+				{
+					key: "record_adhoc", schema: ofType("boolean"), def: true, example: false,
+					doc: "Whether failures of scans that somebody asked for are recorded.",
+				},
+				{
+					key: "record_nightly", schema: ofType("boolean"), def: true, example: false,
+					doc: "Whether failures of runs over everybody are recorded.",
+				},
+			},
+		},
+		{
+			key: "outbox", group: kept, doc: "What waits for sinks that are down.",
+			keys: []setting{{
+				key: "max_megabytes", schema: ofType("integer", "minimum", 1), def: 1024, example: 4096,
+				doc: "How much may wait; beyond it nothing more is accepted, and an alarm shows.",
+			}},
+		},
+	}
 }
 
 func accessSettings() []setting {
@@ -163,6 +232,11 @@ func schemaOf(table []setting) map[string]any {
 		p := map[string]any{"description": s.doc}
 		for k, v := range s.schema {
 			p[k] = v
+		}
+		if s.keys != nil {
+			for k, v := range schemaOf(s.keys) {
+				p[k] = v
+			}
 		}
 		if s.def != nil {
 			p["default"] = s.def
