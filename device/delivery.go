@@ -14,6 +14,9 @@ type Collection struct {
 	Events        []Event        `json:"events,omitempty"`
 	Accounts      []Account      `json:"accounts,omitempty"`
 	Notifications []Notification `json:"notifications,omitempty"`
+	// Answered tells when the source last answered in each namespace, where that
+	// was before FetchedAt: what it failed to say since was kept.
+	Answered map[string]time.Time `json:"answered,omitempty"`
 }
 
 // The kinds of [Delivery]. A sink says which it takes.

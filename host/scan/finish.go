@@ -11,23 +11,6 @@ import (
 	"github.com/postureproject/posture/practices"
 )
 
-// posture makes the answer of what was gathered.
-func (g *gathering) posture(ctx context.Context) device.Posture {
-	devices := append(slices.Clip(g.owned), g.transform(ctx, slices.Concat(g.devices...))...)
-	events := g.transformEvents(ctx, slices.Concat(g.events...))
-	g.tellStages()
-	g.pipeline.sortOutcomes(g.outcomes)
-	return device.Posture{
-		Email:         g.request.Email,
-		Devices:       orEmpty(g.pipeline.judge(devices, g.practiceGaps(), true)),
-		Events:        orEmpty(events),
-		Accounts:      orEmpty(slices.Concat(g.accounts...)),
-		Notifications: orEmpty(slices.Concat(g.notifications...)),
-		Sources:       orEmpty(g.outcomes),
-		GeneratedAt:   g.pipeline.now().UTC(),
-	}
-}
-
 // orEmpty makes an absent list an empty one, which JSON shows as [].
 func orEmpty[T any](list []T) []T {
 	if list == nil {
@@ -51,16 +34,6 @@ func (p *Pipeline) judge(devices []device.Device, gaps []practices.Gap, merge bo
 	}
 	practices.Sort(devices)
 	return devices
-}
-
-// practiceGaps tells the policy what failed sources would have reported.
-func (g *gathering) practiceGaps() []practices.Gap {
-	gaps := make([]practices.Gap, 0, len(g.gaps))
-	for _, failed := range g.gaps {
-		gaps = append(gaps, gapOf(failed.source, failed.err))
-	}
-	slices.SortFunc(gaps, func(a, b practices.Gap) int { return cmp.Compare(a.Source, b.Source) })
-	return gaps
 }
 
 func gapOf(s Source, err error) practices.Gap {
@@ -104,10 +77,14 @@ func (g *gathering) transformEvents(ctx context.Context, events []device.Event) 
 			g.noteStage(outcomeOf(stage.Name, NamespaceEventStages, len(events), time.Since(started), err))
 		}
 	}
+	newestFirst(events)
+	return events
+}
+
+func newestFirst(events []device.Event) {
 	slices.SortStableFunc(events, func(a, b device.Event) int {
 		return cmp.Or(b.Timestamp.Compare(a.Timestamp), strings.Compare(a.Source, b.Source))
 	})
-	return events
 }
 
 // noteStage notes how a stage fared. Device stages run twice in a scan, which

@@ -30,15 +30,8 @@ type gathering struct {
 	notifications [][]device.Notification
 	outcomes      []device.Outcome
 	stages        []device.Outcome // of transforms, told when all have run
-	gaps          []gap
 
 	telling sync.Mutex // one call of Progress at a time
-}
-
-// gap is a failed source of devices.
-type gap struct {
-	source Source
-	err    error
 }
 
 // run makes every look-up by address at once; the look-ups by serial and MAC
@@ -62,14 +55,15 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 			g.report(outcomeOf(s.Name, NamespaceSources, 0, 0, s.Down))
 			continue
 		}
-		if parts.Devices && s.Ownership && s.ByEmail {
+		devices := parts.Devices && (g.request.Skip == nil || !g.request.Skip(s.Name))
+		if devices && s.Ownership && s.ByEmail {
 			owners.Add(1)
 			g.lookUps = append(g.lookUps, func() {
 				defer spoken()
 				g.owners[i] = g.askOwner(ctx, s)
 			})
 		}
-		if parts.Devices && !s.Ownership && (s.ByEmail || s.BySerial || s.ByMAC) {
+		if devices && !s.Ownership && (s.ByEmail || s.BySerial || s.ByMAC) {
 			g.lookUps = append(g.lookUps, func() { g.devices[i] = g.askDevices(ctx, s, owned) })
 		}
 		g.askRest(ctx, i, s, parts)
@@ -128,20 +122,9 @@ func (g *gathering) report(o device.Outcome) {
 	}
 }
 
-// missing notes that a source of devices failed, in whole or in part.
-func (g *gathering) missing(s Source, err error) {
-	if err == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.gaps = append(g.gaps, gap{s, joined(each(err))})
-}
-
 func (g *gathering) askOwner(ctx context.Context, s Source) []device.Device {
 	started := time.Now()
 	devices, err := s.Ask.DevicesByEmail(ctx, g.request.Email)
-	g.missing(s, err)
 	g.report(outcomeOf(s.Name, NamespaceOwnership, len(devices), time.Since(started), err))
 	return devices
 }
@@ -180,7 +163,6 @@ func (g *gathering) askDevices(ctx context.Context, s Source, owned <-chan struc
 		}
 	}
 	err := errors.Join(errs...)
-	g.missing(s, err)
 	g.report(outcomeOf(s.Name, NamespaceDevices, len(in.devices), busy, err))
 	return in.devices
 }
@@ -217,7 +199,7 @@ func first(errs []error) error {
 // wanted gives the serials and MACs of the owned devices that one source can be
 // asked about, unless its record of them is in hand already.
 func (g *gathering) wanted(s Source, in *inHand) (serials []string, macs []device.MAC) {
-	for _, d := range g.owned {
+	for _, d := range slices.Concat(g.owned, g.request.Owned) {
 		serial, usable := g.pipeline.lookUpKeys(d)
 		if s.BySerial && serial != "" && in.claim("serial", serial) {
 			serials = append(serials, serial)

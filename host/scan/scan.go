@@ -134,6 +134,11 @@ func (p Parts) orAll() Parts {
 type Request struct {
 	Email string
 	Only  []string // names of sources; empty means all
+	// Skip, when set, leaves out the devices of sources that are known already.
+	Skip func(source string) bool
+	// Owned is what is known to belong to the person beside what the ownership
+	// sources say now: it is looked up in the others, and no part of the answer.
+	Owned []device.Device
 	Parts Parts
 	// Progress, when set, is called once per outcome as soon as it is known, one
 	// call at a time; it must not block.
@@ -157,9 +162,6 @@ func (p *Pipeline) chosen(only []string) []Source {
 // Scan asks everybody about a person and gives the whole answer. It has no error
 // of its own: what failed is among the outcomes.
 func (p *Pipeline) Scan(ctx context.Context, r Request) device.Posture {
-	ctx, cancel := p.limit(ctx)
-	defer cancel()
-	g := &gathering{pipeline: p, request: r}
-	g.run(ctx, p.chosen(r.Only), r.Parts.orAll())
-	return g.posture(ctx)
+	collections, outcomes := p.Collect(ctx, r)
+	return p.Assemble(r.Email, collections, outcomes)
 }

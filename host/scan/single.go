@@ -9,7 +9,6 @@ import (
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
-	"github.com/postureproject/posture/practices"
 )
 
 // Key is what a device is looked up by.
@@ -55,12 +54,7 @@ func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([
 		})
 	}
 	group.Wait()
-	var gaps []practices.Gap
-	for i, o := range outcomes {
-		if o.Failure != nil {
-			gaps = append(gaps, gapOf(sources[i], o.Failure))
-		}
-	}
+	gaps := p.practiceGaps(outcomes)
 	g := &gathering{pipeline: p, outcomes: outcomes}
 	devices := g.transform(ctx, slices.Concat(found...))
 	g.tellStages()
