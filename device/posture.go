@@ -1,6 +1,10 @@
 package device
 
-import "time"
+import (
+	"time"
+
+	"github.com/postureproject/posture/fault"
+)
 
 // Posture is the answer about one person: what the sources said, merged and
 // judged, and how each of them fared.
@@ -29,9 +33,19 @@ type Outcome struct {
 	KeptFrom *time.Time `json:"kept_from,omitempty"`
 
 	// Failure is the error itself, nil when the source answered or when the
-	// outcome was read back from a document.
+	// outcome was read back from a document; see [Outcome.Err].
 	Failure error `json:"-"`
 }
 
-// Err is the failure itself, nil when the source answered.
-func (o Outcome) Err() error { return o.Failure }
+// Err is the failure, nil when the source answered. Of an outcome that was read
+// back from a document it is made anew of what the document says.
+func (o Outcome) Err() error {
+	if o.Failure != nil || o.OK {
+		return o.Failure
+	}
+	e := &fault.Error{Kind: fault.KindNamed(o.Kind), Remedy: o.Remedy}
+	if o.Error != nil {
+		e.Message = *o.Error
+	}
+	return e
+}

@@ -55,6 +55,17 @@ func (k Kind) String() string {
 	return names[Internal]
 }
 
+// KindNamed gives the kind with a name that [Kind.String] gave; Internal when no
+// kind has it.
+func KindNamed(name string) Kind {
+	for k, n := range kindNames() {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return Internal
+}
+
 // Field is one malformed part of a request or a configuration.
 type Field struct {
 	Name   string `json:"name"`             // as its author writes it

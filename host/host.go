@@ -12,10 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/postureproject/posture/adminevent"
 	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/host/recall"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/host/supervise"
+	"github.com/postureproject/posture/store"
 )
 
 // Options say what to run. Load, Logger and Executable are required.
@@ -34,6 +37,9 @@ type Options struct {
 	Now func() time.Time
 	// Limits bound what plugins may cost; zero fields take defaults.
 	Limits supervise.Limits
+	// Store keeps answers; nil keeps none. It stays its owner's to close, after
+	// the host.
+	Store *store.Store
 }
 
 // Host is a running Posture without its web server; see [Host.Serve].
@@ -42,6 +48,9 @@ type Host struct {
 	sup     *supervise.Supervisor
 	metrics *metrics
 	active  atomic.Pointer[generation]
+	answers *recall.Recall
+
+	recorder *adminevent.Recorder // nil without a store
 
 	reload sync.Mutex // one at a time
 }
@@ -75,8 +84,26 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		h.sup.Close()
 		return nil, err
 	}
+	if o.Store != nil {
+		h.recorder = h.newRecorder()
+	}
+	h.answers = h.newAnswers(context.WithoutCancel(ctx))
 	return h, nil
 }
+
+func (h *Host) newAnswers(ctx context.Context) *recall.Recall {
+	o := recall.Options{Pipeline: h.Pipeline, AtOnce: h.Settings().MaxConcurrentScans, Scanned: h.scanned, Logger: h.o.Logger, Now: h.o.Now}
+	if h.o.Store != nil { // a nil one within the interface would not be nil
+		o.Keeper = h.o.Store
+	}
+	return recall.New(ctx, o)
+}
+
+// Answers gives answers about people, kept or new.
+func (h *Host) Answers() *recall.Recall { return h.answers }
+
+// MaxAge is how old a kept answer may be unless a request says otherwise.
+func (h *Host) MaxAge() time.Duration { return h.Settings().MaxAge }
 
 // Reload reads the configuration again and makes it so: only plugins whose
 // configuration changed are started anew. When anything is wrong, everything
@@ -182,8 +209,12 @@ func (h *Host) Status() []supervise.Status {
 	return out
 }
 
-// Close ends all plugins and returns when no process is left.
-func (h *Host) Close() { h.sup.Close() }
+// Close calls off scans, ends all plugins and returns when no process is left.
+func (h *Host) Close() {
+	h.answers.Close()
+	h.sup.Close()
+	h.closeRecorder()
+}
 
 // Ready tells whether the host can answer: nil, or why not. One plugin that
 // answers is enough; without any there is nothing to answer with.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -43,6 +44,13 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 		Logger: h.o.Logger, Registry: h.metrics.registry, Ready: h.Ready, Version: version,
 		RequestTimeout: h.Settings().ScanTimeout + h.Settings().DefaultTimeout,
 	})
+	var services sync.WaitGroup
+	running, stop := context.WithCancel(ctx)
+	defer services.Wait()
+	defer stop()
+	if h.recorder != nil {
+		services.Go(func() { _ = h.recorder.Run(running) }) // which fails at nothing that it does not log
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -13,10 +13,13 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/postureproject/posture/adminevent"
+	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/host/scan"
+	"github.com/postureproject/posture/store"
 )
 
 // scansAtOnce is how many people the command line scans side by side.
@@ -119,8 +122,36 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]dev
 		})
 	}
 	group.Wait()
+	if ctx.Err() == nil {
+		e.record(ctx, file.Settings(), answers)
+	}
 	return answers, ctx.Err()
 }
+
+// record adds what failed to the administration events. A person without access
+// to the store still has the answer, and is told what was not recorded.
+func (e *environment) record(ctx context.Context, s config.Settings, answers []device.Posture) {
+	if !slices.ContainsFunc(answers, func(p device.Posture) bool { return slices.ContainsFunc(p.Sources, failed) }) {
+		return
+	}
+	kept, err := openStore(ctx, s, store.Options{Logger: e.logger()})
+	if err != nil {
+		_, _ = fmt.Fprintln(e.stderr, "posture: the failure is not among the administration events: "+err.Error())
+		return
+	}
+	defer func() { _ = kept.Close() }()
+	o := host.EventOptions(s)
+	o.Store, o.Logger = kept, e.logger()
+	recorder := adminevent.New(o)
+	for _, p := range answers {
+		recorder.RecordPosture(ctx, p, adminevent.Context{Trigger: adminevent.TriggerCLI, Operation: "scan", AdHoc: true, Actor: e.getenv("USER")})
+	}
+	if err := recorder.Close(ctx); err != nil {
+		_, _ = fmt.Fprintln(e.stderr, "posture: the failure is not among the administration events: "+err.Error())
+	}
+}
+
+func failed(o device.Outcome) bool { return !o.OK }
 
 // noSource says that nobody would be asked: an empty answer would read as "no
 // devices".

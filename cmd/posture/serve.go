@@ -12,6 +12,7 @@ import (
 
 	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/host"
+	"github.com/postureproject/posture/store"
 )
 
 func newServe(env *environment) *cobra.Command {
@@ -36,7 +37,18 @@ plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way
 			defer signal.Stop(hangup)
 			started := time.Now()
 			logger := daemonLogger(env, file.Settings())
-			h, err := host.Open(ctx, env.options(load, logger))
+			kept, err := openStore(ctx, file.Settings(), store.Options{Logger: logger})
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if err := kept.Close(); err != nil {
+					logger.Warn("close the store", "error", err.Error())
+				}
+			}()
+			options := env.options(load, logger)
+			options.Store = kept
+			h, err := host.Open(ctx, options)
 			if err != nil {
 				return err
 			}

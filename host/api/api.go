@@ -17,6 +17,7 @@ import (
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/auth"
 	"github.com/postureproject/posture/host/httpserver"
+	"github.com/postureproject/posture/host/recall"
 	"github.com/postureproject/posture/host/scan"
 )
 
@@ -24,6 +25,12 @@ import (
 type Host interface {
 	// Pipeline gives the pipeline in force.
 	Pipeline() *scan.Pipeline
+	// Answers gives answers about people, kept or new.
+	Answers() *recall.Recall
+	// LookedUp is told how the sources fared that were asked directly.
+	LookedUp(ctx context.Context, key scan.Key, value string, outcomes []device.Outcome, by recall.Asker)
+	// MaxAge is how old a kept answer may be unless a request says otherwise.
+	MaxAge() time.Duration
 	// Policy says who may do what.
 	Policy() auth.Policy
 	// SendFeedback passes on a person's answer through a plugin.
@@ -81,6 +88,8 @@ func (a *API) routes() []route {
 	return []route{
 		{"GET /api/v1/openapi.json", auth.Public, false, a.describe},
 		{"GET /api/v1/posture/{email}", auth.ViewPerson, true, a.posture},
+		{"POST /api/v1/posture/{email}/rescan", auth.ViewPerson, false, a.rescan},
+		{"GET /api/v1/posture/{email}/rescan", auth.ViewPerson, false, a.followRescan},
 		{"GET /api/v1/devices/merged/{email}", auth.ViewPerson, true, a.mergedDevices},
 		{"GET /api/v1/devices/staged/{email}", auth.ViewPerson, true, a.mergedDevices},
 		{"GET /api/v1/devices/email/{email}", auth.ViewPerson, true, a.devicesByEmail},

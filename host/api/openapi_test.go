@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/auth"
 	"github.com/postureproject/posture/host/scan"
@@ -141,11 +143,26 @@ func conforms(t *testing.T, body []byte, doc document, pattern string, w *httpte
 		pointer = strings.TrimPrefix(ref.Ref, "#")
 	}
 	c := compiler(t, body)
+	if w.Header().Get("Content-Type") == "text/event-stream" {
+		eventsConform(t, c, pattern, w)
+		return
+	}
 	check(t, c, pointer+"/content/application~1json/schema", pattern, w.Body.Bytes())
 	if sources := w.Header().Get("Posture-Sources"); sources != "" {
 		check(t, c, "/components/headers/PostureSources/schema/contentSchema", pattern+" header", []byte(sources))
 	} else if w.Code == 200 && bytes.Contains(described, []byte("Posture-Sources")) {
 		t.Errorf("%s has no Posture-Sources", pattern)
+	}
+}
+
+// eventsConform holds the data of server-sent outcomes to what the document says
+// of outcomes.
+func eventsConform(t *testing.T, c *jsonschema.Compiler, what string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	for event := range strings.SplitSeq(w.Body.String(), "\n\n") {
+		if data, ok := strings.CutPrefix(event, "event: outcome\ndata: "); ok {
+			check(t, c, "/components/schemas/Outcome", what, []byte(data))
+		}
 	}
 }
 
@@ -234,7 +251,7 @@ func TestOpenAPI_NothingInvented(t *testing.T) {
 	s := serve(t, locked(), offering("jamf", full("jamf")), offering("google", partial))
 	seen := map[string]bool{}
 	for _, line := range s.table {
-		if line.Pattern == "GET /api/v1/openapi.json" {
+		if line.Pattern == "GET /api/v1/openapi.json" || line.Pattern == "GET /api/v1/posture/{email}/rescan" {
 			continue
 		}
 		method, path := concrete(line.Pattern)
@@ -244,6 +261,15 @@ func TestOpenAPI_NothingInvented(t *testing.T) {
 		}
 		names(answer, seen)
 	}
+	since := now().Add(-time.Hour)
+	if err := s.keeper.SavePosture(t.Context(), device.Posture{Email: ada, Sources: []device.Outcome{{KeptFrom: &since}}, GeneratedAt: now()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var kept any
+	if err := json.Unmarshal(s.do(t, "GET", "/api/v1/posture/"+ada+"?max_age=1h", auth.Everyone, "").Body.Bytes(), &kept); err != nil {
+		t.Fatal(err)
+	}
+	names(kept, seen)
 	for name, raw := range doc.Components.Schemas {
 		if slices.Contains([]string{"Feedback", "Health", "Ready", "NotReady", "Accepted"}, name) {
 			continue

@@ -23,71 +23,87 @@ import (
 const SourcesHeader = "Posture-Sources"
 
 func (a *API) posture(w http.ResponseWriter, r *http.Request, s subject) error {
-	return reply(w, a.host.Pipeline().Scan(r.Context(), scan.Request{Email: s.email}))
-}
-
-func (a *API) mergedDevices(w http.ResponseWriter, r *http.Request, s subject) error {
-	p := a.host.Pipeline().Scan(r.Context(), scan.Request{Email: s.email, Parts: scan.Parts{Devices: true}})
-	return list(w, p.Devices, p.Sources)
-}
-
-func (a *API) devicesByEmail(w http.ResponseWriter, r *http.Request, s subject) error {
-	return a.lookUp(w, r, scan.ByEmail, s.email, s.plugin)
-}
-
-func (a *API) devicesBySerial(w http.ResponseWriter, r *http.Request, s subject) error {
-	return a.lookUp(w, r, scan.BySerial, s.serial, s.plugin)
-}
-
-func (a *API) devicesByMAC(w http.ResponseWriter, r *http.Request, s subject) error {
-	return a.lookUp(w, r, scan.ByMAC, string(s.mac), s.plugin)
-}
-
-func (a *API) lookUp(w http.ResponseWriter, r *http.Request, key scan.Key, value, plugin string) error {
-	devices, outcomes, err := a.host.Pipeline().LookUp(r.Context(), key, value, plugin)
+	p, err := a.answer(w, r, s)
 	if err != nil {
 		return err
 	}
+	return reply(w, p)
+}
+
+func (a *API) mergedDevices(w http.ResponseWriter, r *http.Request, s subject) error {
+	p, err := a.answer(w, r, s)
+	if err != nil {
+		return err
+	}
+	return list(w, p.Devices, about(p.Sources, scan.NamespaceOwnership, scan.NamespaceDevices, scan.NamespaceDeviceStages))
+}
+
+func (a *API) devicesByEmail(w http.ResponseWriter, r *http.Request, s subject) error {
+	return a.lookUp(w, r, s, scan.ByEmail, s.email)
+}
+
+func (a *API) devicesBySerial(w http.ResponseWriter, r *http.Request, s subject) error {
+	return a.lookUp(w, r, s, scan.BySerial, s.serial)
+}
+
+func (a *API) devicesByMAC(w http.ResponseWriter, r *http.Request, s subject) error {
+	return a.lookUp(w, r, s, scan.ByMAC, string(s.mac))
+}
+
+func (a *API) lookUp(w http.ResponseWriter, r *http.Request, s subject, key scan.Key, value string) error {
+	devices, outcomes, err := a.host.Pipeline().LookUp(r.Context(), key, value, s.plugin)
+	if err != nil {
+		return err
+	}
+	a.host.LookedUp(r.Context(), key, value, outcomes, asker(w, r, s))
 	return list(w, devices, outcomes)
 }
 
 func (a *API) events(w http.ResponseWriter, r *http.Request, s subject) error {
-	p, err := a.part(r, s, "events", scan.Parts{Events: true}, func(s scan.Source) bool { return s.Events })
+	p, err := a.part(w, r, s, "events", scan.Parts{Events: true}, func(s scan.Source) bool { return s.Events })
 	if err != nil {
 		return err
 	}
-	return list(w, p.Events, p.Sources)
+	return list(w, p.Events, about(p.Sources, scan.NamespaceEvents, scan.NamespaceEventStages))
 }
 
 func (a *API) accounts(w http.ResponseWriter, r *http.Request, s subject) error {
-	p, err := a.part(r, s, "accounts", scan.Parts{Accounts: true}, func(s scan.Source) bool { return s.Accounts })
+	p, err := a.part(w, r, s, "accounts", scan.Parts{Accounts: true}, func(s scan.Source) bool { return s.Accounts })
 	if err != nil {
 		return err
 	}
-	return list(w, p.Accounts, p.Sources)
+	return list(w, p.Accounts, about(p.Sources, scan.NamespaceAccounts))
 }
 
 func (a *API) notifications(w http.ResponseWriter, r *http.Request, s subject) error {
-	p, err := a.part(r, s, "notifications", scan.Parts{Notifications: true}, func(s scan.Source) bool { return s.Notifications })
+	p, err := a.part(w, r, s, "notifications", scan.Parts{Notifications: true}, func(s scan.Source) bool { return s.Notifications })
 	if err != nil {
 		return err
 	}
-	return list(w, p.Notifications, p.Sources)
+	return list(w, p.Notifications, about(p.Sources, scan.NamespaceNotifications))
 }
 
-// part scans for one part of the answer, at all sources or at the one that the
-// path names.
-func (a *API) part(r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (device.Posture, error) {
-	pipeline := a.host.Pipeline()
-	request := scan.Request{Email: s.email, Parts: parts}
-	if s.plugin != "" {
-		source, err := pipeline.Find(s.plugin, what, offers)
-		if err != nil {
-			return device.Posture{}, err
-		}
-		request.Only = []string{source.Name}
+// part gives the answer of all sources, kept or new, or one part of it of the
+// source that the path names, which is asked.
+func (a *API) part(w http.ResponseWriter, r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (device.Posture, error) {
+	if s.plugin == "" {
+		return a.answer(w, r, s)
 	}
-	return pipeline.Scan(r.Context(), request), nil
+	pipeline := a.host.Pipeline()
+	source, err := pipeline.Find(s.plugin, what, offers)
+	if err != nil {
+		return device.Posture{}, err
+	}
+	p := pipeline.Scan(r.Context(), scan.Request{Email: s.email, Parts: parts, Only: []string{source.Name}})
+	a.host.LookedUp(r.Context(), scan.ByEmail, s.email, p.Sources, asker(w, r, s))
+	return p, nil
+}
+
+// about keeps the outcomes that say something about one part of an answer.
+func about(outcomes []device.Outcome, namespaces ...string) []device.Outcome {
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o device.Outcome) bool {
+		return o.Namespace != scan.NamespaceSources && !slices.Contains(namespaces, o.Namespace)
+	})
 }
 
 // list answers with a bare list and the outcomes in a header. When every source

@@ -22,6 +22,7 @@ import (
 	"github.com/postureproject/posture/host/api"
 	"github.com/postureproject/posture/host/auth"
 	"github.com/postureproject/posture/host/httpserver"
+	"github.com/postureproject/posture/host/recall"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/host/supervise"
 	"github.com/postureproject/posture/plugins/sdk"
@@ -127,13 +128,19 @@ func full(name string) source {
 // posture is a host of a pipeline.
 type posture struct {
 	pipeline *scan.Pipeline
+	answers  *recall.Recall
+	keeper   *keeper
+	maxAge   time.Duration
 	policy   auth.Policy
 	mu       sync.Mutex
 	sent     []device.Feedback
 }
 
-func (p *posture) Pipeline() *scan.Pipeline { return p.pipeline }
-func (p *posture) Policy() auth.Policy      { return p.policy }
+func (p *posture) Pipeline() *scan.Pipeline                                                   { return p.pipeline }
+func (p *posture) Policy() auth.Policy                                                        { return p.policy }
+func (p *posture) Answers() *recall.Recall                                                    { return p.answers }
+func (p *posture) LookedUp(context.Context, scan.Key, string, []device.Outcome, recall.Asker) {}
+func (p *posture) MaxAge() time.Duration                                                      { return p.maxAge }
 
 func (p *posture) SendFeedback(_ context.Context, plugin string, f device.Feedback) error {
 	if plugin != "jamf" {
@@ -156,6 +163,39 @@ func (p *posture) PluginStatus() any {
 		},
 		{Name: "new", State: "failed", Breaker: "open"},
 	}
+}
+
+// keeper keeps answers in memory.
+type keeper struct {
+	mu   sync.Mutex
+	kept map[string]device.Posture
+	from map[string][]device.Collection
+}
+
+func (k *keeper) Posture(_ context.Context, email string) (device.Posture, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, ok := k.kept[email]
+	if !ok {
+		return p, fault.New(fault.NotFound, "never asked about")
+	}
+	return p, nil
+}
+
+func (k *keeper) Collections(_ context.Context, email string, _ ...string) ([]device.Collection, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.from[email], nil
+}
+
+func (k *keeper) SavePosture(_ context.Context, p device.Posture, collections []device.Collection) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil {
+		k.kept, k.from = map[string]device.Posture{}, map[string][]device.Collection{}
+	}
+	k.kept[p.Email], k.from[p.Email] = p, collections
+	return nil
 }
 
 // service is the API behind its frame, with its log.
@@ -195,6 +235,9 @@ func serve(t *testing.T, policy auth.Policy, sources ...scan.Source) *service {
 	}
 	s := &service{log: &log{}, posture: &posture{policy: policy, pipeline: &scan.Pipeline{Sources: sources, Policy: rules, Now: now}}}
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.keeper = &keeper{}
+	s.answers = recall.New(t.Context(), recall.Options{Pipeline: s.Pipeline, Keeper: s.keeper, AtOnce: 4, Logger: logger, Now: now})
+	t.Cleanup(s.answers.Close)
 	mux := http.NewServeMux()
 	a := api.New(s.posture, logger, 4)
 	a.Register(mux)

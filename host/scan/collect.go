@@ -3,7 +3,6 @@ package scan
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -101,18 +100,10 @@ func (p *Pipeline) practiceGaps(outcomes []device.Outcome) []practices.Gap {
 		if at < 0 {
 			continue
 		}
-		gaps = append(gaps, gapOf(p.Sources[at], failureOf(o)))
+		gaps = append(gaps, gapOf(p.Sources[at], o.Err()))
 	}
 	slices.SortFunc(gaps, func(a, b practices.Gap) int { return cmp.Compare(a.Source, b.Source) })
 	return gaps
-}
-
-// failureOf gives an outcome's failure, also when it was read from a document.
-func failureOf(o device.Outcome) error {
-	if o.Failure != nil || o.Error == nil {
-		return o.Failure
-	}
-	return errors.New(*o.Error)
 }
 
 // KeepLast puts what sources said before in the place of what they failed to say

@@ -241,6 +241,17 @@ func (p *Plugin) SendFeedback(ctx context.Context, f device.Feedback) error {
 	})
 }
 
+// Deliver hands documents to a sink, as [sdk.Client.Deliver] does. When the
+// process is lost in the middle they are not sent a second time here: their
+// sender decides when.
+func (p *Plugin) Deliver(ctx context.Context, deliveries []device.Delivery) (errs []error, err error) {
+	err = p.do(ctx, call{op: "deliver", once: true}, func(ctx context.Context, c *sdk.Client, _ Settings) (err error) {
+		errs, err = c.Deliver(ctx, deliveries)
+		return err
+	})
+	return errs, err
+}
+
 // TestConnectivity runs the plugin's own test, even when its breaker is open,
 // and says what was reached.
 func (p *Plugin) TestConnectivity(ctx context.Context) (detail string, err error) {

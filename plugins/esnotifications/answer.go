@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/plugins/sdk/escluster"
 )
 
 // searchBody is the query: every word of the address must be in email, in any
@@ -78,7 +79,7 @@ func (a *searchAnswer) partial(op, subject string) error {
 		e.Message = fmt.Sprintf("%d of %d shards failed; notifications may be missing", a.Shards.Failed, a.Shards.Total)
 		if len(a.Shards.Failures) > 0 {
 			r := a.Shards.Failures[0].Reason
-			e.Err = fmt.Errorf("%s: %s", clip(r.Type), clip(r.Reason))
+			e.Err = fmt.Errorf("%s: %s", escluster.Clip(r.Type), escluster.Clip(r.Reason))
 		}
 	case a.TimedOut:
 		e.Kind, e.Remedy = fault.Timeout, "raise TIMEOUT of this plugin, or find out why the cluster is slow"
@@ -177,40 +178,4 @@ func timeOf(raw json.RawMessage) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// refusal is the cluster's refusal to sort.
-type refusal struct{ reason string }
-
-func (r *refusal) Error() string { return r.reason }
-
-// errorReason reads why the cluster refused: the root cause where it names one.
-func errorReason(body []byte) (kind, reason string) {
-	type cause struct {
-		Type   string `json:"type"`
-		Reason string `json:"reason"`
-	}
-	var answer struct {
-		Error struct {
-			cause
-			Root []cause `json:"root_cause"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return "", ""
-	}
-	c := answer.Error.cause
-	if len(answer.Error.Root) > 0 {
-		c = answer.Error.Root[0]
-	}
-	return clip(c.Type), clip(c.Reason)
-}
-
-// clip keeps what a cluster says about itself short.
-func clip(s string) string {
-	const most = 300
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/plugins/sdk/escluster"
 )
 
 // ReadAnswer does with the body of an answer what a look-up does.
 func ReadAnswer(body []byte, email string) []device.Notification {
-	_, _ = errorReason(body)
+	_ = escluster.ReadRefusal(400, body)
 	var answer searchAnswer
 	if json.Unmarshal(body, &answer) != nil {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,13 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/plugins/sdk"
-	"github.com/postureproject/posture/plugins/sdk/upstream"
+	"github.com/postureproject/posture/plugins/sdk/escluster"
 )
 
 // maxPages bounds how often a look-up asks on because other people's
@@ -30,8 +28,7 @@ const maxPages = 10
 
 // Source answers for one cluster. It is safe for concurrent use.
 type Source struct {
-	cluster    *elasticsearch.BaseClient
-	upstream   *upstream.Client
+	cluster    *escluster.Cluster
 	logger     *slog.Logger
 	index      string
 	timeFields []string
@@ -40,50 +37,18 @@ type Source struct {
 }
 
 func newSource(c config, hosts []*url.URL, env sdk.Env) (*Source, error) {
-	nodes := &failover{hosts: hosts, timeout: env.Timeout, logger: env.Logger}
-	client, err := upstream.New(upstream.Options{
-		Source: Name, Timeout: env.Timeout, Concurrency: env.Concurrency, Settings: c.Settings, Logger: env.Logger,
-		Around: func(base http.RoundTripper) http.RoundTripper {
-			nodes.next = base
-			return nodes
-		},
-	})
+	cluster, err := escluster.Open(escluster.Options{Source: Name, Hosts: hosts, Settings: c.Settings, Env: env})
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := elasticsearch.NewBaseClient(elasticsearch.Config{
-		// Which node it really is, failover decides.
-		Addresses: []string{"http://elasticsearch.invalid"},
-		Username:  c.Username, Password: c.Password.Reveal(), APIKey: c.APIKey.Reveal(),
-		Transport: throughClient{client.HTTPClient()}, DisableRetry: true, DisableMetaHeader: true,
-	})
-	if err != nil {
-		return nil, fault.New(fault.Internal, "make the Elasticsearch client: %w", err)
-	}
 	s := &Source{
-		cluster: cluster, upstream: client, logger: env.Logger, index: strings.TrimSpace(c.Index), max: c.Max, timeout: env.Timeout,
+		cluster: cluster, logger: env.Logger, index: strings.TrimSpace(c.Index), max: c.Max, timeout: env.Timeout,
 		timeFields: []string{"timestamp", "@timestamp", "event_timestamp"},
 	}
 	if c.TimeField != "" {
 		s.timeFields = []string{c.TimeField}
 	}
 	return s, nil
-}
-
-// throughClient makes Elastic's transport use a whole HTTP client, with its time
-// limit and retries.
-type throughClient struct{ client *http.Client }
-
-func (t throughClient) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.client.Do(req)
-	if err == nil && resp.StatusCode < 300 && resp.Header.Get("X-Elastic-Product") != "Elasticsearch" {
-		_ = resp.Body.Close()
-		return nil, &fault.Error{
-			Kind: fault.BadResponse, Message: "the server does not say that it is Elasticsearch",
-			Remedy: "check ELASTICSEARCH_HOSTS; Elasticsearch 7.14 or newer is needed, and a proxy must pass its header X-Elastic-Product on",
-		}
-	}
-	return resp, err
 }
 
 // NotificationsByEmail implements [sdk.NotificationsByEmail]. It gives only
@@ -160,8 +125,9 @@ func newest(alerts []alert, limit int) []device.Notification {
 // mapped as text, it asks again without: the hits are sorted here anyway.
 func (s *Source) page(ctx context.Context, email string, from, size int) (*searchAnswer, error) {
 	answer, err := s.search(ctx, email, from, size, s.timeFields)
-	var refused *refusal
-	if !errors.As(err, &refused) && (err != nil || !answer.Shards.refusedSort()) {
+	var refusal *escluster.Refusal
+	unsorted := errors.As(err, &refusal) && refusal.Status == http.StatusBadRequest && aboutSorting(refusal.Reason)
+	if !unsorted && (err != nil || !answer.Shards.refusedSort()) {
 		return answer, err
 	}
 	s.logger.WarnContext(ctx, "the cluster refuses to sort by time; the newest notifications may be missing when there are very many",
@@ -185,47 +151,13 @@ func (s *Source) search(ctx context.Context, email string, from, size int, sortB
 	return &answer, err
 }
 
-// apiRequest is what all of Elastic's request types can do.
-type apiRequest interface {
-	Do(ctx context.Context, transport esapi.Transport) (*esapi.Response, error)
-}
-
-// call makes one request and decodes its answer.
-func (s *Source) call(ctx context.Context, op, subject string, req apiRequest, out any) error {
-	resp, err := req.Do(ctx, s.cluster)
-	if err != nil {
-		return s.upstream.Classify(err, op, subject)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil && !resp.IsError() {
-		return s.upstream.Classify(err, op, subject)
-	}
-	if resp.IsError() {
-		return s.refused(resp, body, op, subject)
-	}
-	return s.upstream.Decode(body, op, subject, out)
-}
-
-// refused classifies an error that the cluster answers.
-func (s *Source) refused(resp *esapi.Response, body []byte, op, subject string) error {
-	kind, reason := errorReason(body)
-	if resp.StatusCode == http.StatusNotFound {
+// call makes one request about the index and decodes its answer.
+func (s *Source) call(ctx context.Context, op, subject string, req escluster.Request, out any) error {
+	err := s.cluster.Call(ctx, op, subject, req, out)
+	if fault.IsNotFound(err) {
 		return s.noIndex(op, subject)
 	}
-	err := s.upstream.StatusError(&http.Response{StatusCode: resp.StatusCode, Header: resp.Header}, op, subject)
-	var e *fault.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	if resp.StatusCode == http.StatusBadRequest && aboutSorting(reason) {
-		e.Err = &refusal{reason: reason}
-		return e
-	}
-	if reason != "" {
-		e.Err = fmt.Errorf("%s: %s", kind, reason)
-	}
-	return e
+	return err
 }
 
 // noIndex says that the configured index does not exist. It is not NotFound,
@@ -239,18 +171,8 @@ func (s *Source) noIndex(op, subject string) error {
 
 // TestConnectivity implements [sdk.ConnectivityTester].
 func (s *Source) TestConnectivity(ctx context.Context) (string, error) {
-	var info struct {
-		Cluster string `json:"cluster_name"`
-		Version struct {
-			Number string `json:"number"`
-		} `json:"version"`
-	}
-	about := "cluster"
-	switch err := s.call(ctx, "cluster information", "", esapi.InfoRequest{}, &info); {
-	case err == nil:
-		about = fmt.Sprintf("cluster %q, Elasticsearch %s", info.Cluster, info.Version.Number)
-	case fault.KindOf(err) != fault.Forbidden:
-		// A key that may only read the index is refused this, and is good enough.
+	about, err := s.cluster.About(ctx)
+	if err != nil {
 		return "", err
 	}
 	var counted struct {

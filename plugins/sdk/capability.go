@@ -4,10 +4,10 @@ import "github.com/postureproject/posture/plugins/sdk/pluginv1"
 
 // capabilityNames lists the names in the order of the protocol's enumeration,
 // which starts with "unspecified".
-func capabilityNames() [13]Capability {
+func capabilityNames() [14]Capability {
 	return [...]Capability{
 		"", CapDevicesByEmail, CapDevicesBySerial, CapDevicesByMAC, CapListDevices, CapListUsers, CapEvents, CapAccounts,
-		CapNotifications, CapFeedback, CapTransformDevices, CapTransformEvents, CapTestConnectivity,
+		CapNotifications, CapFeedback, CapTransformDevices, CapTransformEvents, CapTestConnectivity, CapDeliver,
 	}
 }
 

@@ -48,7 +48,8 @@ func (c *Client) Describe(ctx context.Context) (Description, error) {
 	}
 	d := Description{
 		Name: r.GetName(), Version: r.GetVersion(), Summary: r.GetSummary(), Ownership: r.GetOwnership(),
-		Practices: r.GetPractices(), Platforms: r.GetPlatforms(), Software: r.GetSoftware(), ConfigSchema: []byte(r.GetConfigSchema()),
+		Practices: r.GetPractices(), Platforms: r.GetPlatforms(), Software: r.GetSoftware(), Accepts: r.GetAccepts(),
+		ConfigSchema: []byte(r.GetConfigSchema()),
 	}
 	for _, p := range r.GetCapabilities() {
 		if capability, known := capabilityFromProto(p); known {

@@ -27,7 +27,12 @@ type fake struct {
 	listUsers     func(ctx context.Context, send func(device.User) error) error
 	connectivity  func(ctx context.Context) (string, error)
 	feedback      func(ctx context.Context, f device.Feedback) error
+	deliver       func(ctx context.Context, deliveries []device.Delivery) []error
 	closed        chan struct{}
+}
+
+func (f *fake) Deliver(ctx context.Context, deliveries []device.Delivery) []error {
+	return f.deliver(ctx, deliveries)
 }
 
 func call[T any](ctx context.Context, f func(context.Context, string) ([]T, error), key string) ([]T, error) {
@@ -95,7 +100,8 @@ func (f *fake) Close() {
 func plugin(f *fake) sdk.Plugin {
 	return sdk.Definition[struct{}, *fake]{
 		Name: "fake", Version: "1.0.0", Summary: "A plugin for tests", Practices: []string{"encryption"}, Platforms: []string{"Mac"}, Software: true, Ownership: true,
-		New: func(context.Context, struct{}, sdk.Env) (*fake, error) { return f, nil },
+		Accepts: []string{device.DeliverDevice},
+		New:     func(context.Context, struct{}, sdk.Env) (*fake, error) { return f, nil },
 	}
 }
 

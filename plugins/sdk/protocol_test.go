@@ -41,7 +41,7 @@ func TestDescribe(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(got.Capabilities) != 12 || got.Has("other") {
+	if len(got.Capabilities) != 13 || got.Has("other") {
 		t.Errorf("capabilities %v", got.Capabilities)
 	}
 	for _, c := range got.Capabilities {

@@ -69,6 +69,16 @@ type (
 	EventTransformer interface {
 		TransformEvents(ctx context.Context, events []device.Event) ([]device.Event, error)
 	}
+	// Deliverer passes documents on to the system behind it. It gives one error
+	// for each delivery, in the same order: nil when it was accepted. A nil slice
+	// says that all were. An error of kind [fault.Invalid], [fault.Conflict],
+	// [fault.NotFound] or [fault.BadResponse] says that the document will never be
+	// taken; after any other the host tries it again. A delivery comes again, with
+	// the same ID, when its acceptance was not heard of. Those of one key are in
+	// order and must be passed on in order.
+	Deliverer interface {
+		Deliver(ctx context.Context, deliveries []device.Delivery) []error
+	}
 	// ConnectivityTester tries the network, the log-in and the permissions, and
 	// says in a few words what was reached.
 	ConnectivityTester interface {
@@ -94,6 +104,7 @@ const (
 	CapTransformDevices Capability = "transform_devices"
 	CapTransformEvents  Capability = "transform_events"
 	CapTestConnectivity Capability = "test_connectivity"
+	CapDeliver          Capability = "deliver"
 )
 
 // Description is what a plugin says about itself before it is configured.
@@ -106,6 +117,7 @@ type Description struct {
 	Practices    []string     `json:"practices,omitempty"` // practice keys that its device records carry
 	Platforms    []string     `json:"platforms,omitempty"` // platforms of its device records; empty: any
 	Software     bool         `json:"software"`            // whether its device records list installed software
+	Accepts      []string     `json:"accepts,omitempty"`   // kinds of deliveries that it takes, such as [device.DeliverDevice]
 	ConfigSchema []byte       `json:"-"`                   // JSON Schema of its configuration
 }
 
@@ -153,6 +165,7 @@ type Definition[C, I any] struct {
 	Practices []string
 	Platforms []string
 	Software  bool
+	Accepts   []string // kinds of deliveries; for a [Deliverer]
 	// New makes the instance. It must not reach out to the vendor; the context
 	// lasts as long as the plugin does and bounds background work.
 	New func(ctx context.Context, config C, env Env) (I, error)
@@ -168,7 +181,7 @@ func (d Definition[C, I]) Describe() (Description, error) {
 	return Description{
 		Name: d.Name, Version: d.Version, Summary: d.Summary,
 		Capabilities: capabilitiesOf(instance),
-		Ownership:    d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software,
+		Ownership:    d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software, Accepts: d.Accepts,
 		ConfigSchema: schema,
 	}, nil
 }
@@ -213,5 +226,7 @@ func capabilitiesOf(instance any) []Capability {
 	add(ok, CapTransformEvents)
 	_, ok = instance.(ConnectivityTester)
 	add(ok, CapTestConnectivity)
+	_, ok = instance.(Deliverer)
+	add(ok, CapDeliver)
 	return caps
 }

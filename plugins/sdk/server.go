@@ -63,7 +63,7 @@ func (s *server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1
 	}
 	return &pluginv1.DescribeResponse{
 		Name: d.Name, Version: d.Version, Summary: d.Summary, Capabilities: caps, ConfigSchema: string(d.ConfigSchema),
-		Ownership: d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software,
+		Ownership: d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software, Accepts: d.Accepts,
 	}, nil
 }
 

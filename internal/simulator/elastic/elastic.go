@@ -1,7 +1,8 @@
-// Package elastic simulates the part of Elasticsearch that a reader of
-// notifications needs: cluster information, index existence, counting, and
+// Package elastic simulates the part of Elasticsearch that Posture needs. For a
+// reader of notifications: cluster information, index existence, counting, and
 // searching with the match query, for an index of alerts about the synthetic
-// company. Tests and the demo import it.
+// company. For a writer: bulk requests, index templates, and the question about
+// one's own privileges. Tests and the demo import it.
 package elastic
 
 import (
@@ -33,6 +34,8 @@ type Options struct {
 	// Keyword maps email as keyword; otherwise as text, where a match query finds
 	// everything that shares a word.
 	Keyword bool
+	// Denied are privileges that the caller does not have, such as "create_doc".
+	Denied []string
 	// Foreign leaves the product header out, as other software does.
 	Foreign bool
 }
@@ -49,6 +52,8 @@ type Server struct {
 	words    map[string][]int
 	failed   int
 	timedOut bool
+
+	store store
 }
 
 // document is one stored alert.
@@ -75,7 +80,14 @@ func New(f *fleet.Fleet, o Options) *Server {
 	mux.HandleFunc("GET /{index}/_count", s.count)
 	mux.HandleFunc("POST /{index}/_search", s.search)
 	mux.HandleFunc("GET /{index}/_search", s.search)
-	s.handler = s.Faults.Wrap(s.authenticate(mux))
+	cluster := s.clusterMux()
+	s.handler = s.Faults.Wrap(s.authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_") {
+			cluster.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})))
 	return s
 }
 

@@ -66,6 +66,8 @@ const (
 	Capability_CAPABILITY_TRANSFORM_EVENTS Capability = 11
 	// TestConnectivity.
 	Capability_CAPABILITY_TEST_CONNECTIVITY Capability = 12
+	// Deliver.
+	Capability_CAPABILITY_DELIVER Capability = 13
 )
 
 // Enum value maps for Capability.
@@ -84,6 +86,7 @@ var (
 		10: "CAPABILITY_TRANSFORM_DEVICES",
 		11: "CAPABILITY_TRANSFORM_EVENTS",
 		12: "CAPABILITY_TEST_CONNECTIVITY",
+		13: "CAPABILITY_DELIVER",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":       0,
@@ -99,6 +102,7 @@ var (
 		"CAPABILITY_TRANSFORM_DEVICES": 10,
 		"CAPABILITY_TRANSFORM_EVENTS":  11,
 		"CAPABILITY_TEST_CONNECTIVITY": 12,
+		"CAPABILITY_DELIVER":           13,
 	}
 )
 
@@ -270,7 +274,9 @@ type DescribeResponse struct {
 	// The platforms its device records are of; empty when of any.
 	Platforms []string `protobuf:"bytes,8,rep,name=platforms,proto3" json:"platforms,omitempty"`
 	// True when its device records list installed software.
-	Software      bool `protobuf:"varint,9,opt,name=software,proto3" json:"software,omitempty"`
+	Software bool `protobuf:"varint,9,opt,name=software,proto3" json:"software,omitempty"`
+	// The kinds of documents that it takes; only with DELIVER.
+	Accepts       []string `protobuf:"bytes,10,rep,name=accepts,proto3" json:"accepts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +372,13 @@ func (x *DescribeResponse) GetSoftware() bool {
 		return x.Software
 	}
 	return false
+}
+
+func (x *DescribeResponse) GetAccepts() []string {
+	if x != nil {
+		return x.Accepts
+	}
+	return nil
 }
 
 // ConfigureRequest carries the plugin's configuration and its limits.
@@ -1449,6 +1462,228 @@ func (x *TransformEventsResponse) GetEvents() []*Event {
 	return nil
 }
 
+// DeliverRequest carries documents.
+type DeliverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In order.
+	Deliveries    []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliverRequest) Reset() {
+	*x = DeliverRequest{}
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliverRequest) ProtoMessage() {}
+
+func (x *DeliverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliverRequest.ProtoReflect.Descriptor instead.
+func (*DeliverRequest) Descriptor() ([]byte, []int) {
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DeliverRequest) GetDeliveries() []*Delivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+// DeliverResponse says of each document what became of it.
+type DeliverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each document, in the same order. Any other number counts as if none
+	// had been accepted.
+	Results       []*DeliveryResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliverResponse) Reset() {
+	*x = DeliverResponse{}
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliverResponse) ProtoMessage() {}
+
+func (x *DeliverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliverResponse.ProtoReflect.Descriptor instead.
+func (*DeliverResponse) Descriptor() ([]byte, []int) {
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DeliverResponse) GetResults() []*DeliveryResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// DeliveryResult says what became of one document.
+type DeliveryResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why it was not accepted; unset when it was. INVALID, CONFLICT, NOT_FOUND and
+	// BAD_RESPONSE say that it never will be; after any other the host tries again.
+	Failure       *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryResult) Reset() {
+	*x = DeliveryResult{}
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryResult) ProtoMessage() {}
+
+func (x *DeliveryResult) ProtoReflect() protoreflect.Message {
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryResult.ProtoReflect.Descriptor instead.
+func (*DeliveryResult) Descriptor() ([]byte, []int) {
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DeliveryResult) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// Delivery is one document on its way to a sink.
+type Delivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same at every attempt, so that a repeated one can be made harmless.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What the document is: one of the kinds that the plugin accepts.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What order is kept by: of one key, nothing overtakes.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// When it happened.
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// The document: a JSON object or array.
+	BodyJson      []byte `protobuf:"bytes,5,opt,name=body_json,json=bodyJson,proto3" json:"body_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Delivery) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Delivery) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Delivery) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Delivery) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Delivery) GetBodyJson() []byte {
+	if x != nil {
+		return x.BodyJson
+	}
+	return nil
+}
+
 // Device is one device as one source sees it. Empty means absent throughout.
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1502,7 +1737,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1749,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1762,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Device) GetName() string {
@@ -1705,7 +1940,7 @@ type Identifiers struct {
 
 func (x *Identifiers) Reset() {
 	*x = Identifiers{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1952,7 @@ func (x *Identifiers) String() string {
 func (*Identifiers) ProtoMessage() {}
 
 func (x *Identifiers) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1965,7 @@ func (x *Identifiers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identifiers.ProtoReflect.Descriptor instead.
 func (*Identifiers) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Identifiers) GetSerial() string {
@@ -1790,7 +2025,7 @@ type Practice struct {
 
 func (x *Practice) Reset() {
 	*x = Practice{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2037,7 @@ func (x *Practice) String() string {
 func (*Practice) ProtoMessage() {}
 
 func (x *Practice) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2050,7 @@ func (x *Practice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Practice.ProtoReflect.Descriptor instead.
 func (*Practice) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Practice) GetValue() bool {
@@ -1854,7 +2089,7 @@ type Software struct {
 
 func (x *Software) Reset() {
 	*x = Software{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1866,7 +2101,7 @@ func (x *Software) String() string {
 func (*Software) ProtoMessage() {}
 
 func (x *Software) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1879,7 +2114,7 @@ func (x *Software) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Software.ProtoReflect.Descriptor instead.
 func (*Software) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Software) GetLastScanDate() *timestamppb.Timestamp {
@@ -1920,7 +2155,7 @@ type Application struct {
 
 func (x *Application) Reset() {
 	*x = Application{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2167,7 @@ func (x *Application) String() string {
 func (*Application) ProtoMessage() {}
 
 func (x *Application) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2180,7 @@ func (x *Application) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Application.ProtoReflect.Descriptor instead.
 func (*Application) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Application) GetName() string {
@@ -2007,7 +2242,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2019,7 +2254,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2032,7 +2267,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Event) GetSource() string {
@@ -2135,7 +2370,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2382,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2395,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Account) GetName() string {
@@ -2227,7 +2462,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2474,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +2487,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Notification) GetId() string {
@@ -2289,7 +2524,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2301,7 +2536,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2314,7 +2549,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *User) GetEmail() string {
@@ -2354,7 +2589,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2601,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2614,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Failure) GetKind() FailureKind {
@@ -2448,7 +2683,7 @@ type InvalidField struct {
 
 func (x *InvalidField) Reset() {
 	*x = InvalidField{}
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[34]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2695,7 @@ func (x *InvalidField) String() string {
 func (*InvalidField) ProtoMessage() {}
 
 func (x *InvalidField) ProtoReflect() protoreflect.Message {
-	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[34]
+	mi := &file_posture_plugin_v1_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2708,7 @@ func (x *InvalidField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidField.ProtoReflect.Descriptor instead.
 func (*InvalidField) Descriptor() ([]byte, []int) {
-	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
+	return file_posture_plugin_v1_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *InvalidField) GetName() string {
@@ -2509,7 +2744,7 @@ var File_posture_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"\x1eposture/plugin/v1/plugin.proto\x12\x11posture.plugin.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
-	"\x0fDescribeRequest\"\xb8\x02\n" +
+	"\x0fDescribeRequest\"\xd2\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
@@ -2519,7 +2754,9 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\townership\x18\x06 \x01(\bR\townership\x12\x1c\n" +
 	"\tpractices\x18\a \x03(\tR\tpractices\x12\x1c\n" +
 	"\tplatforms\x18\b \x03(\tR\tplatforms\x12\x1a\n" +
-	"\bsoftware\x18\t \x01(\bR\bsoftware\"\x9e\x01\n" +
+	"\bsoftware\x18\t \x01(\bR\bsoftware\x12\x18\n" +
+	"\aaccepts\x18\n" +
+	" \x03(\tR\aaccepts\"\x9e\x01\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\tR\x06config\x12\x1d\n" +
 	"\n" +
@@ -2571,7 +2808,21 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x16TransformEventsRequest\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.posture.plugin.v1.EventR\x06events\"K\n" +
 	"\x17TransformEventsResponse\x120\n" +
-	"\x06events\x18\x01 \x03(\v2\x18.posture.plugin.v1.EventR\x06events\"\xd5\x06\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.posture.plugin.v1.EventR\x06events\"M\n" +
+	"\x0eDeliverRequest\x12;\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x1b.posture.plugin.v1.DeliveryR\n" +
+	"deliveries\"N\n" +
+	"\x0fDeliverResponse\x12;\n" +
+	"\aresults\x18\x01 \x03(\v2!.posture.plugin.v1.DeliveryResultR\aresults\"F\n" +
+	"\x0eDeliveryResult\x124\n" +
+	"\afailure\x18\x01 \x01(\v2\x1a.posture.plugin.v1.FailureR\afailure\"\x89\x01\n" +
+	"\bDelivery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1b\n" +
+	"\tbody_json\x18\x05 \x01(\fR\bbodyJson\"\xd5\x06\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\"\n" +
@@ -2672,7 +2923,7 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06remedy\x18\x04 \x01(\tR\x06remedy*\x8e\x03\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy*\xa6\x03\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x1f\n" +
@@ -2688,7 +2939,8 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x1cCAPABILITY_TRANSFORM_DEVICES\x10\n" +
 	"\x12\x1f\n" +
 	"\x1bCAPABILITY_TRANSFORM_EVENTS\x10\v\x12 \n" +
-	"\x1cCAPABILITY_TEST_CONNECTIVITY\x10\f*\xb0\x02\n" +
+	"\x1cCAPABILITY_TEST_CONNECTIVITY\x10\f\x12\x16\n" +
+	"\x12CAPABILITY_DELIVER\x10\r*\xb0\x02\n" +
 	"\vFailureKind\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FAILURE_KIND_NOT_FOUND\x10\x01\x12\x18\n" +
@@ -2699,7 +2951,8 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x19FAILURE_KIND_RATE_LIMITED\x10\x06\x12\x1c\n" +
 	"\x18FAILURE_KIND_UNAVAILABLE\x10\a\x12\x18\n" +
 	"\x14FAILURE_KIND_TIMEOUT\x10\b\x12\x1d\n" +
-	"\x19FAILURE_KIND_BAD_RESPONSE\x10\t2\xc1\t\n" +
+	"\x19FAILURE_KIND_BAD_RESPONSE\x10\t2\x93\n" +
+	"\n" +
 	"\rPluginService\x12S\n" +
 	"\bDescribe\x12\".posture.plugin.v1.DescribeRequest\x1a#.posture.plugin.v1.DescribeResponse\x12V\n" +
 	"\tConfigure\x12#.posture.plugin.v1.ConfigureRequest\x1a$.posture.plugin.v1.ConfigureResponse\x12k\n" +
@@ -2712,7 +2965,8 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x13LookUpNotifications\x12-.posture.plugin.v1.LookUpNotificationsRequest\x1a..posture.plugin.v1.LookUpNotificationsResponse0\x01\x12_\n" +
 	"\fSendFeedback\x12&.posture.plugin.v1.SendFeedbackRequest\x1a'.posture.plugin.v1.SendFeedbackResponse\x12k\n" +
 	"\x10TransformDevices\x12*.posture.plugin.v1.TransformDevicesRequest\x1a+.posture.plugin.v1.TransformDevicesResponse\x12h\n" +
-	"\x0fTransformEvents\x12).posture.plugin.v1.TransformEventsRequest\x1a*.posture.plugin.v1.TransformEventsResponseBAZ?github.com/postureproject/posture/plugins/sdk/pluginv1;pluginv1b\x06proto3"
+	"\x0fTransformEvents\x12).posture.plugin.v1.TransformEventsRequest\x1a*.posture.plugin.v1.TransformEventsResponse\x12P\n" +
+	"\aDeliver\x12!.posture.plugin.v1.DeliverRequest\x1a\".posture.plugin.v1.DeliverResponseBAZ?github.com/postureproject/posture/plugins/sdk/pluginv1;pluginv1b\x06proto3"
 
 var (
 	file_posture_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -2727,7 +2981,7 @@ func file_posture_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_posture_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_posture_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_posture_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_posture_plugin_v1_plugin_proto_goTypes = []any{
 	(Capability)(0),                     // 0: posture.plugin.v1.Capability
 	(FailureKind)(0),                    // 1: posture.plugin.v1.FailureKind
@@ -2755,81 +3009,91 @@ var file_posture_plugin_v1_plugin_proto_goTypes = []any{
 	(*TransformDevicesResponse)(nil),    // 23: posture.plugin.v1.TransformDevicesResponse
 	(*TransformEventsRequest)(nil),      // 24: posture.plugin.v1.TransformEventsRequest
 	(*TransformEventsResponse)(nil),     // 25: posture.plugin.v1.TransformEventsResponse
-	(*Device)(nil),                      // 26: posture.plugin.v1.Device
-	(*Identifiers)(nil),                 // 27: posture.plugin.v1.Identifiers
-	(*Practice)(nil),                    // 28: posture.plugin.v1.Practice
-	(*Software)(nil),                    // 29: posture.plugin.v1.Software
-	(*Application)(nil),                 // 30: posture.plugin.v1.Application
-	(*Event)(nil),                       // 31: posture.plugin.v1.Event
-	(*Account)(nil),                     // 32: posture.plugin.v1.Account
-	(*Notification)(nil),                // 33: posture.plugin.v1.Notification
-	(*User)(nil),                        // 34: posture.plugin.v1.User
-	(*Failure)(nil),                     // 35: posture.plugin.v1.Failure
-	(*InvalidField)(nil),                // 36: posture.plugin.v1.InvalidField
-	nil,                                 // 37: posture.plugin.v1.Device.PracticesEntry
-	nil,                                 // 38: posture.plugin.v1.Event.DetailsEntry
-	(*timestamppb.Timestamp)(nil),       // 39: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),             // 40: google.protobuf.Struct
+	(*DeliverRequest)(nil),              // 26: posture.plugin.v1.DeliverRequest
+	(*DeliverResponse)(nil),             // 27: posture.plugin.v1.DeliverResponse
+	(*DeliveryResult)(nil),              // 28: posture.plugin.v1.DeliveryResult
+	(*Delivery)(nil),                    // 29: posture.plugin.v1.Delivery
+	(*Device)(nil),                      // 30: posture.plugin.v1.Device
+	(*Identifiers)(nil),                 // 31: posture.plugin.v1.Identifiers
+	(*Practice)(nil),                    // 32: posture.plugin.v1.Practice
+	(*Software)(nil),                    // 33: posture.plugin.v1.Software
+	(*Application)(nil),                 // 34: posture.plugin.v1.Application
+	(*Event)(nil),                       // 35: posture.plugin.v1.Event
+	(*Account)(nil),                     // 36: posture.plugin.v1.Account
+	(*Notification)(nil),                // 37: posture.plugin.v1.Notification
+	(*User)(nil),                        // 38: posture.plugin.v1.User
+	(*Failure)(nil),                     // 39: posture.plugin.v1.Failure
+	(*InvalidField)(nil),                // 40: posture.plugin.v1.InvalidField
+	nil,                                 // 41: posture.plugin.v1.Device.PracticesEntry
+	nil,                                 // 42: posture.plugin.v1.Event.DetailsEntry
+	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),             // 44: google.protobuf.Struct
 }
 var file_posture_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: posture.plugin.v1.DescribeResponse.capabilities:type_name -> posture.plugin.v1.Capability
-	26, // 1: posture.plugin.v1.LookUpDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	35, // 2: posture.plugin.v1.LookUpDevicesResponse.failures:type_name -> posture.plugin.v1.Failure
-	26, // 3: posture.plugin.v1.ListDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	34, // 4: posture.plugin.v1.ListUsersResponse.users:type_name -> posture.plugin.v1.User
-	31, // 5: posture.plugin.v1.LookUpEventsResponse.events:type_name -> posture.plugin.v1.Event
-	32, // 6: posture.plugin.v1.LookUpAccountsResponse.accounts:type_name -> posture.plugin.v1.Account
-	35, // 7: posture.plugin.v1.LookUpAccountsResponse.failures:type_name -> posture.plugin.v1.Failure
-	33, // 8: posture.plugin.v1.LookUpNotificationsResponse.notifications:type_name -> posture.plugin.v1.Notification
-	26, // 9: posture.plugin.v1.TransformDevicesRequest.devices:type_name -> posture.plugin.v1.Device
-	26, // 10: posture.plugin.v1.TransformDevicesResponse.devices:type_name -> posture.plugin.v1.Device
-	31, // 11: posture.plugin.v1.TransformEventsRequest.events:type_name -> posture.plugin.v1.Event
-	31, // 12: posture.plugin.v1.TransformEventsResponse.events:type_name -> posture.plugin.v1.Event
-	39, // 13: posture.plugin.v1.Device.last_sync:type_name -> google.protobuf.Timestamp
-	39, // 14: posture.plugin.v1.Device.hw_release_date:type_name -> google.protobuf.Timestamp
-	27, // 15: posture.plugin.v1.Device.identifiers:type_name -> posture.plugin.v1.Identifiers
-	37, // 16: posture.plugin.v1.Device.practices:type_name -> posture.plugin.v1.Device.PracticesEntry
-	29, // 17: posture.plugin.v1.Device.software:type_name -> posture.plugin.v1.Software
-	39, // 18: posture.plugin.v1.Practice.last_updated:type_name -> google.protobuf.Timestamp
-	39, // 19: posture.plugin.v1.Software.last_scan_date:type_name -> google.protobuf.Timestamp
-	30, // 20: posture.plugin.v1.Software.installed:type_name -> posture.plugin.v1.Application
-	39, // 21: posture.plugin.v1.Application.install_date:type_name -> google.protobuf.Timestamp
-	39, // 22: posture.plugin.v1.Event.timestamp:type_name -> google.protobuf.Timestamp
-	38, // 23: posture.plugin.v1.Event.details:type_name -> posture.plugin.v1.Event.DetailsEntry
-	39, // 24: posture.plugin.v1.Account.last_updated:type_name -> google.protobuf.Timestamp
-	40, // 25: posture.plugin.v1.Account.user_usage:type_name -> google.protobuf.Struct
-	1,  // 26: posture.plugin.v1.Failure.kind:type_name -> posture.plugin.v1.FailureKind
-	36, // 27: posture.plugin.v1.Failure.fields:type_name -> posture.plugin.v1.InvalidField
-	28, // 28: posture.plugin.v1.Device.PracticesEntry.value:type_name -> posture.plugin.v1.Practice
-	2,  // 29: posture.plugin.v1.PluginService.Describe:input_type -> posture.plugin.v1.DescribeRequest
-	4,  // 30: posture.plugin.v1.PluginService.Configure:input_type -> posture.plugin.v1.ConfigureRequest
-	6,  // 31: posture.plugin.v1.PluginService.TestConnectivity:input_type -> posture.plugin.v1.TestConnectivityRequest
-	8,  // 32: posture.plugin.v1.PluginService.LookUpDevices:input_type -> posture.plugin.v1.LookUpDevicesRequest
-	10, // 33: posture.plugin.v1.PluginService.ListDevices:input_type -> posture.plugin.v1.ListDevicesRequest
-	12, // 34: posture.plugin.v1.PluginService.ListUsers:input_type -> posture.plugin.v1.ListUsersRequest
-	14, // 35: posture.plugin.v1.PluginService.LookUpEvents:input_type -> posture.plugin.v1.LookUpEventsRequest
-	16, // 36: posture.plugin.v1.PluginService.LookUpAccounts:input_type -> posture.plugin.v1.LookUpAccountsRequest
-	18, // 37: posture.plugin.v1.PluginService.LookUpNotifications:input_type -> posture.plugin.v1.LookUpNotificationsRequest
-	20, // 38: posture.plugin.v1.PluginService.SendFeedback:input_type -> posture.plugin.v1.SendFeedbackRequest
-	22, // 39: posture.plugin.v1.PluginService.TransformDevices:input_type -> posture.plugin.v1.TransformDevicesRequest
-	24, // 40: posture.plugin.v1.PluginService.TransformEvents:input_type -> posture.plugin.v1.TransformEventsRequest
-	3,  // 41: posture.plugin.v1.PluginService.Describe:output_type -> posture.plugin.v1.DescribeResponse
-	5,  // 42: posture.plugin.v1.PluginService.Configure:output_type -> posture.plugin.v1.ConfigureResponse
-	7,  // 43: posture.plugin.v1.PluginService.TestConnectivity:output_type -> posture.plugin.v1.TestConnectivityResponse
-	9,  // 44: posture.plugin.v1.PluginService.LookUpDevices:output_type -> posture.plugin.v1.LookUpDevicesResponse
-	11, // 45: posture.plugin.v1.PluginService.ListDevices:output_type -> posture.plugin.v1.ListDevicesResponse
-	13, // 46: posture.plugin.v1.PluginService.ListUsers:output_type -> posture.plugin.v1.ListUsersResponse
-	15, // 47: posture.plugin.v1.PluginService.LookUpEvents:output_type -> posture.plugin.v1.LookUpEventsResponse
-	17, // 48: posture.plugin.v1.PluginService.LookUpAccounts:output_type -> posture.plugin.v1.LookUpAccountsResponse
-	19, // 49: posture.plugin.v1.PluginService.LookUpNotifications:output_type -> posture.plugin.v1.LookUpNotificationsResponse
-	21, // 50: posture.plugin.v1.PluginService.SendFeedback:output_type -> posture.plugin.v1.SendFeedbackResponse
-	23, // 51: posture.plugin.v1.PluginService.TransformDevices:output_type -> posture.plugin.v1.TransformDevicesResponse
-	25, // 52: posture.plugin.v1.PluginService.TransformEvents:output_type -> posture.plugin.v1.TransformEventsResponse
-	41, // [41:53] is the sub-list for method output_type
-	29, // [29:41] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	30, // 1: posture.plugin.v1.LookUpDevicesResponse.devices:type_name -> posture.plugin.v1.Device
+	39, // 2: posture.plugin.v1.LookUpDevicesResponse.failures:type_name -> posture.plugin.v1.Failure
+	30, // 3: posture.plugin.v1.ListDevicesResponse.devices:type_name -> posture.plugin.v1.Device
+	38, // 4: posture.plugin.v1.ListUsersResponse.users:type_name -> posture.plugin.v1.User
+	35, // 5: posture.plugin.v1.LookUpEventsResponse.events:type_name -> posture.plugin.v1.Event
+	36, // 6: posture.plugin.v1.LookUpAccountsResponse.accounts:type_name -> posture.plugin.v1.Account
+	39, // 7: posture.plugin.v1.LookUpAccountsResponse.failures:type_name -> posture.plugin.v1.Failure
+	37, // 8: posture.plugin.v1.LookUpNotificationsResponse.notifications:type_name -> posture.plugin.v1.Notification
+	30, // 9: posture.plugin.v1.TransformDevicesRequest.devices:type_name -> posture.plugin.v1.Device
+	30, // 10: posture.plugin.v1.TransformDevicesResponse.devices:type_name -> posture.plugin.v1.Device
+	35, // 11: posture.plugin.v1.TransformEventsRequest.events:type_name -> posture.plugin.v1.Event
+	35, // 12: posture.plugin.v1.TransformEventsResponse.events:type_name -> posture.plugin.v1.Event
+	29, // 13: posture.plugin.v1.DeliverRequest.deliveries:type_name -> posture.plugin.v1.Delivery
+	28, // 14: posture.plugin.v1.DeliverResponse.results:type_name -> posture.plugin.v1.DeliveryResult
+	39, // 15: posture.plugin.v1.DeliveryResult.failure:type_name -> posture.plugin.v1.Failure
+	43, // 16: posture.plugin.v1.Delivery.at:type_name -> google.protobuf.Timestamp
+	43, // 17: posture.plugin.v1.Device.last_sync:type_name -> google.protobuf.Timestamp
+	43, // 18: posture.plugin.v1.Device.hw_release_date:type_name -> google.protobuf.Timestamp
+	31, // 19: posture.plugin.v1.Device.identifiers:type_name -> posture.plugin.v1.Identifiers
+	41, // 20: posture.plugin.v1.Device.practices:type_name -> posture.plugin.v1.Device.PracticesEntry
+	33, // 21: posture.plugin.v1.Device.software:type_name -> posture.plugin.v1.Software
+	43, // 22: posture.plugin.v1.Practice.last_updated:type_name -> google.protobuf.Timestamp
+	43, // 23: posture.plugin.v1.Software.last_scan_date:type_name -> google.protobuf.Timestamp
+	34, // 24: posture.plugin.v1.Software.installed:type_name -> posture.plugin.v1.Application
+	43, // 25: posture.plugin.v1.Application.install_date:type_name -> google.protobuf.Timestamp
+	43, // 26: posture.plugin.v1.Event.timestamp:type_name -> google.protobuf.Timestamp
+	42, // 27: posture.plugin.v1.Event.details:type_name -> posture.plugin.v1.Event.DetailsEntry
+	43, // 28: posture.plugin.v1.Account.last_updated:type_name -> google.protobuf.Timestamp
+	44, // 29: posture.plugin.v1.Account.user_usage:type_name -> google.protobuf.Struct
+	1,  // 30: posture.plugin.v1.Failure.kind:type_name -> posture.plugin.v1.FailureKind
+	40, // 31: posture.plugin.v1.Failure.fields:type_name -> posture.plugin.v1.InvalidField
+	32, // 32: posture.plugin.v1.Device.PracticesEntry.value:type_name -> posture.plugin.v1.Practice
+	2,  // 33: posture.plugin.v1.PluginService.Describe:input_type -> posture.plugin.v1.DescribeRequest
+	4,  // 34: posture.plugin.v1.PluginService.Configure:input_type -> posture.plugin.v1.ConfigureRequest
+	6,  // 35: posture.plugin.v1.PluginService.TestConnectivity:input_type -> posture.plugin.v1.TestConnectivityRequest
+	8,  // 36: posture.plugin.v1.PluginService.LookUpDevices:input_type -> posture.plugin.v1.LookUpDevicesRequest
+	10, // 37: posture.plugin.v1.PluginService.ListDevices:input_type -> posture.plugin.v1.ListDevicesRequest
+	12, // 38: posture.plugin.v1.PluginService.ListUsers:input_type -> posture.plugin.v1.ListUsersRequest
+	14, // 39: posture.plugin.v1.PluginService.LookUpEvents:input_type -> posture.plugin.v1.LookUpEventsRequest
+	16, // 40: posture.plugin.v1.PluginService.LookUpAccounts:input_type -> posture.plugin.v1.LookUpAccountsRequest
+	18, // 41: posture.plugin.v1.PluginService.LookUpNotifications:input_type -> posture.plugin.v1.LookUpNotificationsRequest
+	20, // 42: posture.plugin.v1.PluginService.SendFeedback:input_type -> posture.plugin.v1.SendFeedbackRequest
+	22, // 43: posture.plugin.v1.PluginService.TransformDevices:input_type -> posture.plugin.v1.TransformDevicesRequest
+	24, // 44: posture.plugin.v1.PluginService.TransformEvents:input_type -> posture.plugin.v1.TransformEventsRequest
+	26, // 45: posture.plugin.v1.PluginService.Deliver:input_type -> posture.plugin.v1.DeliverRequest
+	3,  // 46: posture.plugin.v1.PluginService.Describe:output_type -> posture.plugin.v1.DescribeResponse
+	5,  // 47: posture.plugin.v1.PluginService.Configure:output_type -> posture.plugin.v1.ConfigureResponse
+	7,  // 48: posture.plugin.v1.PluginService.TestConnectivity:output_type -> posture.plugin.v1.TestConnectivityResponse
+	9,  // 49: posture.plugin.v1.PluginService.LookUpDevices:output_type -> posture.plugin.v1.LookUpDevicesResponse
+	11, // 50: posture.plugin.v1.PluginService.ListDevices:output_type -> posture.plugin.v1.ListDevicesResponse
+	13, // 51: posture.plugin.v1.PluginService.ListUsers:output_type -> posture.plugin.v1.ListUsersResponse
+	15, // 52: posture.plugin.v1.PluginService.LookUpEvents:output_type -> posture.plugin.v1.LookUpEventsResponse
+	17, // 53: posture.plugin.v1.PluginService.LookUpAccounts:output_type -> posture.plugin.v1.LookUpAccountsResponse
+	19, // 54: posture.plugin.v1.PluginService.LookUpNotifications:output_type -> posture.plugin.v1.LookUpNotificationsResponse
+	21, // 55: posture.plugin.v1.PluginService.SendFeedback:output_type -> posture.plugin.v1.SendFeedbackResponse
+	23, // 56: posture.plugin.v1.PluginService.TransformDevices:output_type -> posture.plugin.v1.TransformDevicesResponse
+	25, // 57: posture.plugin.v1.PluginService.TransformEvents:output_type -> posture.plugin.v1.TransformEventsResponse
+	27, // 58: posture.plugin.v1.PluginService.Deliver:output_type -> posture.plugin.v1.DeliverResponse
+	46, // [46:59] is the sub-list for method output_type
+	33, // [33:46] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_posture_plugin_v1_plugin_proto_init() }
@@ -2837,15 +3101,15 @@ func file_posture_plugin_v1_plugin_proto_init() {
 	if File_posture_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_posture_plugin_v1_plugin_proto_msgTypes[26].OneofWrappers = []any{}
-	file_posture_plugin_v1_plugin_proto_msgTypes[29].OneofWrappers = []any{}
+	file_posture_plugin_v1_plugin_proto_msgTypes[30].OneofWrappers = []any{}
+	file_posture_plugin_v1_plugin_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posture_plugin_v1_plugin_proto_rawDesc), len(file_posture_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,6 +44,7 @@ const (
 	PluginService_SendFeedback_FullMethodName        = "/posture.plugin.v1.PluginService/SendFeedback"
 	PluginService_TransformDevices_FullMethodName    = "/posture.plugin.v1.PluginService/TransformDevices"
 	PluginService_TransformEvents_FullMethodName     = "/posture.plugin.v1.PluginService/TransformEvents"
+	PluginService_Deliver_FullMethodName             = "/posture.plugin.v1.PluginService/Deliver"
 )
 
 // PluginServiceClient is the client API for PluginService service.
@@ -80,6 +81,10 @@ type PluginServiceClient interface {
 	TransformDevices(ctx context.Context, in *TransformDevicesRequest, opts ...grpc.CallOption) (*TransformDevicesResponse, error)
 	// TransformEvents changes or drops events.
 	TransformEvents(ctx context.Context, in *TransformEventsRequest, opts ...grpc.CallOption) (*TransformEventsResponse, error)
+	// Deliver hands over documents for the system behind the plugin. Those of one
+	// key are in order. The host repeats what was not accepted, and, after a crash,
+	// what was.
+	Deliver(ctx context.Context, in *DeliverRequest, opts ...grpc.CallOption) (*DeliverResponse, error)
 }
 
 type pluginServiceClient struct {
@@ -246,6 +251,16 @@ func (c *pluginServiceClient) TransformEvents(ctx context.Context, in *Transform
 	return out, nil
 }
 
+func (c *pluginServiceClient) Deliver(ctx context.Context, in *DeliverRequest, opts ...grpc.CallOption) (*DeliverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeliverResponse)
+	err := c.cc.Invoke(ctx, PluginService_Deliver_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServiceServer is the server API for PluginService service.
 // All implementations must embed UnimplementedPluginServiceServer
 // for forward compatibility.
@@ -280,6 +295,10 @@ type PluginServiceServer interface {
 	TransformDevices(context.Context, *TransformDevicesRequest) (*TransformDevicesResponse, error)
 	// TransformEvents changes or drops events.
 	TransformEvents(context.Context, *TransformEventsRequest) (*TransformEventsResponse, error)
+	// Deliver hands over documents for the system behind the plugin. Those of one
+	// key are in order. The host repeats what was not accepted, and, after a crash,
+	// what was.
+	Deliver(context.Context, *DeliverRequest) (*DeliverResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
 
@@ -325,6 +344,9 @@ func (UnimplementedPluginServiceServer) TransformDevices(context.Context, *Trans
 }
 func (UnimplementedPluginServiceServer) TransformEvents(context.Context, *TransformEventsRequest) (*TransformEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TransformEvents not implemented")
+}
+func (UnimplementedPluginServiceServer) Deliver(context.Context, *DeliverRequest) (*DeliverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Deliver not implemented")
 }
 func (UnimplementedPluginServiceServer) mustEmbedUnimplementedPluginServiceServer() {}
 func (UnimplementedPluginServiceServer) testEmbeddedByValue()                       {}
@@ -535,6 +557,24 @@ func _PluginService_TransformEvents_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PluginService_Deliver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeliverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).Deliver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_Deliver_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).Deliver(ctx, req.(*DeliverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PluginService_ServiceDesc is the grpc.ServiceDesc for PluginService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -573,6 +613,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TransformEvents",
 			Handler:    _PluginService_TransformEvents_Handler,
+		},
+		{
+			MethodName: "Deliver",
+			Handler:    _PluginService_Deliver_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

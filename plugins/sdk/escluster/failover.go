@@ -1,4 +1,4 @@
-package esnotifications
+package escluster
 
 import (
 	"context"

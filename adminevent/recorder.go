@@ -1,0 +1,273 @@
+package adminevent
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
+)
+
+// Options are what a [Recorder] is made with. Zero values mean the defaults.
+type Options struct {
+	Store  Store // required
+	Logger *slog.Logger
+	Now    func() time.Time
+
+	// DedupeWindow is how long after the latest occurrence a further one counts
+	// as the same event; one hour by default.
+	DedupeWindow time.Duration
+	// RetentionDays holds as long as no other number was set at run time.
+	RetentionDays int
+	// MaxRows bounds how many events are kept at all: 100 000.
+	MaxRows int
+
+	// FlushInterval is how long what nobody waits for may stay in memory: 5 s.
+	FlushInterval time.Duration
+	// PruneInterval is how often outdated events are deleted: one hour.
+	PruneInterval time.Duration
+	// WriteTimeout is how long one attempt to save may take while somebody
+	// waits for it: 2 s. Attempts in the background may take ten times as long.
+	WriteTimeout time.Duration
+	// BatchSize is how many events are saved at once: 1 000.
+	BatchSize int
+	// MaxPending is how many events may wait in memory for a store that is down:
+	// 10 000. What goes beyond is counted on its source.
+	MaxPending int
+	// StormLimit is for how many subjects within a window a source may fail with
+	// one code before further ones are counted on the source: 1 000.
+	StormLimit int
+
+	// SkipAdHoc and SkipOthers leave out failures that somebody asked for, or
+	// those that nobody did.
+	SkipAdHoc, SkipOthers bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		or    time.Duration
+	}{
+		{&o.DedupeWindow, time.Hour}, {&o.FlushInterval, 5 * time.Second}, {&o.PruneInterval, time.Hour}, {&o.WriteTimeout, 2 * time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.or
+		}
+	}
+	for _, n := range []struct {
+		value *int
+		or    int
+	}{
+		{&o.RetentionDays, DefaultRetentionDays}, {&o.MaxRows, 100_000}, {&o.BatchSize, 1000}, {&o.MaxPending, 10_000}, {&o.StormLimit, 1000},
+	} {
+		if *n.value <= 0 {
+			*n.value = n.or
+		}
+	}
+	return o
+}
+
+// backgroundFactor is how much longer an attempt to save may take while nobody
+// waits for it.
+const backgroundFactor = 10
+
+// Recorder records events and answers questions about them. What somebody asked
+// for is saved before [Recorder.Record] returns; the rest is gathered for a
+// moment. While the store is down everything waits in bounded memory, and every
+// occurrence is still counted. It is safe for concurrent use.
+type Recorder struct {
+	o       Options
+	metrics *Metrics
+
+	mu       sync.Mutex // guards the next four
+	pending  *buffer
+	recorded uint64 // number of the latest event taken in
+	retryAt  time.Time
+	pause    time.Duration
+
+	// saving holds its one token while nobody saves; it guards the next two.
+	saving chan struct{}
+	// unsure is a batch whose saving failed or may have: it is tried again under
+	// its own id before anything else.
+	unsure *batchInFlight
+	saved  uint64 // every event up to this number is saved
+}
+
+// batchInFlight is a batch and the number of the latest event before which
+// nothing remains when it is saved.
+type batchInFlight struct {
+	Batch
+	upTo uint64
+}
+
+// New makes a recorder. It runs nothing by itself: [Recorder.Run] does what is
+// due from time to time, [Recorder.Close] saves what is left.
+func New(o Options) *Recorder {
+	o = o.withDefaults()
+	r := &Recorder{o: o, metrics: newMetrics(), pending: newBuffer(o), saving: make(chan struct{}, 1)}
+	r.saving <- struct{}{}
+	r.metrics.pending = r.Pending
+	return r
+}
+
+// Metrics gives the recorder's figures for Prometheus.
+func (r *Recorder) Metrics() *Metrics { return r.metrics }
+
+// Pending tells how many events are in memory only.
+func (r *Recorder) Pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pending.len()
+}
+
+// RecordPosture records what failed in an answer about a person.
+func (r *Recorder) RecordPosture(ctx context.Context, p device.Posture, c Context) {
+	r.Record(ctx, FromPosture(p, c)...)
+}
+
+// Record counts events. Those that somebody asked for are saved when it returns,
+// so that they are visible at once and outlive the program, unless the store does
+// not take them in time: then they are saved later. An event without a time
+// occurred now, one without a number of occurrences once.
+func (r *Recorder) Record(ctx context.Context, events ...Event) {
+	awaited, number := r.admit(ctx, events)
+	if !awaited {
+		return
+	}
+	// Not the caller's context: that somebody went away must not lose what happened.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.WriteTimeout)
+	defer cancel()
+	if err := r.save(ctx, number, false); err != nil {
+		r.o.Logger.DebugContext(ctx, "administration events stay in memory for now", "error", err.Error())
+	}
+}
+
+// admit takes events into memory. It tells whether they are to be saved now, and
+// the number of the last one.
+func (r *Recorder) admit(ctx context.Context, events []Event) (awaited bool, number uint64) {
+	now := r.o.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		if e.AdHoc && r.o.SkipAdHoc || !e.AdHoc && r.o.SkipOthers {
+			continue
+		}
+		e = e.completed(now)
+		if err := e.check(); err != nil {
+			r.o.Logger.ErrorContext(ctx, "an administration event is malformed and was left out", "code", e.Code, "error", err.Error())
+			continue
+		}
+		r.metrics.occurred(e)
+		if r.pending.add(e) {
+			r.metrics.folded(e)
+		}
+		r.recorded++
+		awaited = awaited || e.AdHoc
+	}
+	return awaited || r.pending.len() >= r.o.BatchSize, r.recorded
+}
+
+// completed fills in what the maker of an event may leave out.
+func (e Event) completed(now time.Time) Event {
+	e = e.cleaned()
+	e.NumOccurrences = max(e.NumOccurrences, 1)
+	if e.LastOccurredAt.IsZero() {
+		e.LastOccurredAt = now
+	}
+	if e.CreatedAt.IsZero() || e.CreatedAt.After(e.LastOccurredAt) {
+		e.CreatedAt = e.LastOccurredAt
+	}
+	// The store keeps microseconds.
+	e.CreatedAt, e.LastOccurredAt = e.CreatedAt.UTC().Truncate(time.Microsecond), e.LastOccurredAt.UTC().Truncate(time.Microsecond)
+	if e.Type == TypeUnknown {
+		e.Type = TypeGeneric
+	}
+	if e.Hint == "" {
+		e.Hint = HintFor(e.Domain, e.Resource.Type, e.Code)
+	}
+	return e
+}
+
+// Flush saves what is in memory.
+func (r *Recorder) Flush(ctx context.Context) error {
+	r.mu.Lock()
+	number := r.recorded
+	r.mu.Unlock()
+	return r.save(ctx, number, true)
+}
+
+// save makes sure that every event up to a number is saved. One caller saves for
+// all who wait. Unless it must, it does not try again soon after a failure.
+func (r *Recorder) save(ctx context.Context, number uint64, must bool) error {
+	select {
+	case <-r.saving:
+		defer func() { r.saving <- struct{}{} }()
+	case <-ctx.Done():
+		return fault.New(fault.Timeout, "wait for the store: %w", ctx.Err())
+	}
+	for r.saved < number {
+		if !must && r.resting() {
+			return fault.New(fault.Unavailable, "the store was down a moment ago")
+		}
+		if r.unsure == nil {
+			r.unsure = r.next()
+		}
+		if len(r.unsure.Events) > 0 {
+			if err := r.o.Store.SaveAdminEvents(ctx, r.unsure.Batch); err != nil {
+				r.failed(ctx, err)
+				return err
+			}
+		}
+		r.saved = max(r.saved, r.unsure.upTo)
+		r.unsure = nil
+		r.worked()
+	}
+	return nil
+}
+
+// next takes the next batch out of memory.
+func (r *Recorder) next() *batchInFlight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &batchInFlight{Batch: Batch{ID: rand.Text(), At: r.o.Now(), Window: r.o.DedupeWindow, Events: r.pending.take(r.o.BatchSize)}}
+	if r.pending.len() == 0 {
+		b.upTo = r.recorded
+	}
+	return b
+}
+
+func (r *Recorder) resting() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.o.Now().Before(r.retryAt)
+}
+
+const (
+	firstPause = time.Second
+	maxPause   = 30 * time.Second
+)
+
+func (r *Recorder) failed(ctx context.Context, err error) {
+	r.mu.Lock()
+	r.pause = min(max(2*r.pause, firstPause), maxPause)
+	r.retryAt = r.o.Now().Add(r.pause)
+	waiting := r.pending.len() + len(r.unsure.Events)
+	r.mu.Unlock()
+	r.metrics.failures.Inc()
+	r.o.Logger.WarnContext(ctx, "administration events could not be saved and stay in memory", "events", waiting, "error", err.Error())
+}
+
+func (r *Recorder) worked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pause, r.retryAt = 0, time.Time{}
+}

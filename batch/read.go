@@ -1,0 +1,383 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
+)
+
+// planOf says which listings a run uses. What an ownership source without a
+// listing says is known only once a person is asked about, too late to find whose
+// the records of a listing are. The sources that know serials or MACs are then
+// asked per person too.
+func planOf(sources []Source) []Source {
+	perPerson := slices.ContainsFunc(sources, func(s Source) bool { return s.Ownership && s.ByEmail && !s.ListsDevices })
+	plan := slices.Clone(sources)
+	for i, s := range plan {
+		if perPerson && !s.Ownership && (s.BySerial || s.ByMAC) {
+			plan[i].ListsDevices = false
+		}
+	}
+	return plan
+}
+
+// listed gives the sources whose listings the run reads: those of ownership, or
+// the others.
+func (x *execution) listed(ownership bool) []Source {
+	var out []Source
+	for _, s := range x.plan {
+		if s.ListsDevices && s.Ownership == ownership {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// read is the first phase: it learns who the people are and stages what listings
+// say about them.
+func (x *execution) read() error {
+	if err := x.readListings(1); err != nil {
+		return err
+	}
+	if err := x.count(); err != nil {
+		return err
+	}
+	if x.run.People == 0 {
+		return x.nobody()
+	}
+	shards, err := x.shards(1, Pending)
+	if err != nil {
+		return err
+	}
+	return x.advance(Scanning, shards)
+}
+
+// nobody ends a run that has found no people: well, if that is what all sources
+// say, else with the first one's failure.
+func (x *execution) nobody() error {
+	for _, l := range x.listings {
+		if l.Failure != nil {
+			return &fault.Error{
+				Kind: fault.Unavailable, Op: "find people", Message: "nobody is known, and " + *l.Failure.Error, Remedy: l.Failure.Remedy,
+			}
+		}
+	}
+	return x.advance(Sending, nil)
+}
+
+// readListings reads, for a round, all listings that have not been read for it or
+// for an earlier one: those of ownership sources first.
+func (x *execution) readListings(round int) error {
+	if err := x.knowPeople(); err != nil {
+		return err
+	}
+	if !x.run.Given {
+		if err := x.side(x.dueUsers(round), func(s Source) error { return x.readUsers(s, round) }); err != nil {
+			return err
+		}
+	}
+	owners, others := x.due(x.listed(true), round), x.due(x.listed(false), round)
+	if len(owners)+len(others) == 0 {
+		return nil
+	}
+	if err := x.side(owners, func(s Source) error { return x.readListing(s, round) }); err != nil {
+		return err
+	}
+	// An owner heard of anew may own what others have listed before.
+	if round > 1 && slices.ContainsFunc(owners, func(s Source) bool { return x.listings[s.Name].Failure == nil }) {
+		others = x.listed(false)
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	if err := x.buildIndex(); err != nil {
+		return err
+	}
+	return x.side(others, func(s Source) error { return x.readListing(s, round) })
+}
+
+// due gives the sources whose listing is still to be read for a round.
+func (x *execution) due(sources []Source, round int) []Source {
+	return slices.DeleteFunc(sources, func(s Source) bool {
+		l := x.listings[s.Name]
+		return l.Round >= round || l.Round > 0 && l.Failure == nil
+	})
+}
+
+// side does something with several sources side by side.
+func (x *execution) side(sources []Source, do func(Source) error) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(sources))
+	for i, s := range sources {
+		group.Go(func() { errs[i] = do(s) })
+	}
+	group.Wait()
+	if err := x.stop.Err(); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// knowPeople begins the index with the people of the run so far.
+func (x *execution) knowPeople() error {
+	x.index = newIndex(x.run.Given)
+	return x.eachPerson(func(p Person) { x.index.enter(p.Email) })
+}
+
+// usersOf names the listing of a source's users.
+func usersOf(source string) string { return source + "/users" }
+
+// dueUsers gives the sources whose list of users is still to be read for a round.
+func (x *execution) dueUsers(round int) []Source {
+	var listing []Source
+	for _, s := range x.plan {
+		if l := x.listings[usersOf(s.Name)]; s.ListsUsers && l.Round < round && (l.Round == 0 || l.Failure != nil) {
+			listing = append(listing, s)
+		}
+	}
+	return listing
+}
+
+// readUsers adds the people whom a source lists. Those of a list that fails may
+// still be known as owners.
+func (x *execution) readUsers(s Source, round int) error {
+	l := Listing{Source: usersOf(s.Name), Round: round, At: x.Now().UTC()}
+	started := time.Now()
+	var storeErr error
+	err := x.Sources.ListUsers(x.stop, s.Name, func(users []device.User) error {
+		var fresh []string
+		x.mu.Lock()
+		for _, u := range users {
+			if email, ok := canonical(u.Email); !ok {
+				l.Nobodys++
+			} else if x.index.enter(email) {
+				fresh = append(fresh, email)
+			}
+		}
+		x.mu.Unlock()
+		l.Users += len(users)
+		storeErr = x.patient(x.stop, func() error { return x.Store.AddPeople(x.stop, x.run.ID, fresh) })
+		return storeErr
+	})
+	if storeErr != nil {
+		return storeErr
+	}
+	if err := x.stop.Err(); err != nil {
+		return err
+	}
+	x.fared(&l, outcomeOf(s.Name, namespaceUsers, l.Users, time.Since(started), err))
+	return x.saveListing(l)
+}
+
+// fared notes how a listing fared, and tells of its failure.
+func (x *execution) fared(l *Listing, o device.Outcome) {
+	l.Failure = nil
+	if o.OK {
+		return
+	}
+	l.Failure = &o
+	x.Logger.WarnContext(x.stop, "a listing failed", "source", o.Plugin, "of", o.Namespace, "records", o.Count, "error", *o.Error)
+	x.tellFailure("", o)
+}
+
+// buildIndex enters what ownership sources say, from what was staged of them, so
+// that it is the same however often the run was resumed. For one that could not
+// be read, what it last said stands in.
+func (x *execution) buildIndex() error {
+	for _, s := range x.listed(true) {
+		l := x.listings[s.Name]
+		err := x.eachStaged(s.Name, l.Attempt, func(p Piece) { x.own(p.Person, p.Devices) })
+		if err == nil && l.Failure != nil {
+			err = x.eachKnown(s.Name, func(k Known) { x.own(k.Email, k.Collection.Devices) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	x.index.freeze()
+	return nil
+}
+
+func (x *execution) own(email string, devices []device.Device) {
+	for _, d := range devices {
+		serial, macs := x.Sources.Keys(d)
+		x.index.own(email, serial, macs)
+	}
+}
+
+func (x *execution) eachStaged(source string, attempt int, visit func(Piece)) error {
+	for after := (Piece{}); ; {
+		pieces, err := patiently(x.stop, x, func() ([]Piece, error) {
+			return x.Store.StagedBy(x.stop, x.run.ID, source, after, peopleAtOnce)
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range pieces {
+			if p.attempt() == attempt {
+				visit(p)
+			}
+		}
+		if len(pieces) < peopleAtOnce {
+			return nil
+		}
+		after = pieces[len(pieces)-1]
+	}
+}
+
+func (x *execution) eachKnown(plugin string, visit func(Known)) error {
+	for after := ""; ; {
+		known, err := patiently(x.stop, x, func() ([]Known, error) { return x.Store.KnownOwned(x.stop, plugin, after, peopleAtOnce) })
+		if err != nil {
+			return err
+		}
+		for _, k := range known {
+			visit(k)
+		}
+		if len(known) < peopleAtOnce {
+			return nil
+		}
+		after = known[len(known)-1].Email
+	}
+}
+
+// readListing reads one source's devices and stages them.
+func (x *execution) readListing(s Source, round int) error {
+	x.mu.Lock()
+	l := x.listings[s.Name]
+	x.mu.Unlock()
+	l.Source = s.Name
+	l.Tried++
+	if err := x.saveListing(l); err != nil {
+		return err
+	}
+	started := time.Now()
+	p := &pages{x: x, source: s, attempt: l.Tried}
+	err := x.Sources.ListDevices(x.stop, s.Name, p.receive)
+	if p.broken == nil {
+		p.broken = p.flush() // also of a listing that broke off: what came stands
+	}
+	if p.broken != nil {
+		return p.broken
+	}
+	if err := x.stop.Err(); err != nil {
+		return err
+	}
+	o := outcomeOf(s.Name, s.namespace(), p.devices, time.Since(started), err)
+	if err == nil || l.Attempt == 0 {
+		l.Attempt, l.Devices, l.Nobodys, l.At = l.Tried, p.devices, p.nobodys, x.Now().UTC()
+	}
+	l.Round = round
+	x.fared(&l, o)
+	return x.saveListing(l)
+}
+
+func (x *execution) saveListing(l Listing) error {
+	x.mu.Lock()
+	x.listings[l.Source] = l
+	x.mu.Unlock()
+	return x.patient(x.stop, func() error { return x.Store.SaveListing(x.stop, x.run.ID, l) })
+}
+
+// pages takes in the pages of one listing.
+type pages struct {
+	x       *execution
+	source  Source
+	attempt int
+
+	devices, nobodys int
+	page             int64
+	pieces           map[string][]device.Device // of this page, by person
+	held             int                        // records in pieces
+	fresh            []string                   // people new to the run
+	scratch          []uint32
+	broken           error // of the store
+}
+
+// stageAtOnce is how many records are kept in memory before they are written.
+const stageAtOnce = 256
+
+func (p *pages) receive(devices []device.Device) error {
+	p.devices += len(devices)
+	if p.source.Ownership {
+		// What the stages drop is not looked up elsewhere. A failed stage is told of
+		// when a person is settled.
+		devices, _ = p.x.Sources.Transform(p.x.stop, devices)
+	}
+	p.x.mu.Lock()
+	for _, d := range devices {
+		p.sort(d)
+	}
+	p.x.mu.Unlock()
+	p.x.tell(func(progress *Progress) { progress.Listed += len(devices) })
+	if p.held < stageAtOnce {
+		return nil
+	}
+	p.broken = p.flush()
+	return p.broken
+}
+
+// sort gives a record to everybody whose it may be.
+func (p *pages) sort(d device.Device) {
+	ix := p.x.index
+	email, ok := canonical(d.Email)
+	if !ok {
+		email = ""
+	} else if !ix.given && ix.enter(email) {
+		p.fresh = append(p.fresh, email)
+	}
+	serial, macs := p.x.Sources.Keys(d)
+	p.scratch = ix.whose(p.source, email, serial, macs, p.scratch)
+	if len(p.scratch) == 0 {
+		p.nobodys++
+		return
+	}
+	if p.pieces == nil {
+		p.pieces = map[string][]device.Device{}
+	}
+	for _, person := range p.scratch {
+		email := ix.people[person]
+		p.pieces[email] = append(p.pieces[email], d)
+		p.held++
+	}
+}
+
+// flush stages what is held.
+func (p *pages) flush() error {
+	if len(p.pieces)+len(p.fresh) == 0 {
+		return nil
+	}
+	pieces := make([]Piece, 0, len(p.pieces))
+	part := int64(p.attempt)*partsOfAttempt + p.page
+	for person, devices := range p.pieces {
+		pieces = append(pieces, Piece{Person: person, Source: p.source.Name, Part: part, Devices: devices})
+	}
+	slices.SortFunc(pieces, func(a, b Piece) int { return cmp.Compare(a.Person, b.Person) })
+	err := p.x.patient(p.x.stop, func() error { return p.x.Store.Stage(p.x.stop, p.x.run.ID, pieces, p.fresh) })
+	p.page++
+	p.pieces, p.fresh, p.held = nil, nil, 0
+	return err
+}
+
+// outcomeOf tells how one question fared.
+func outcomeOf(plugin, namespace string, count int, took time.Duration, err error) device.Outcome {
+	o := device.Outcome{Plugin: plugin, Namespace: namespace, OK: err == nil, DurationMS: took.Milliseconds(), Count: count, Failure: err}
+	if err != nil {
+		text := err.Error()
+		o.Error, o.Kind, o.Remedy = &text, fault.KindOf(err).String(), fault.RemedyOf(err)
+	}
+	return o
+}
+
+// ofSource reports whether an outcome is a source's and not a stage's.
+func ofSource(o device.Outcome) bool { return strings.HasPrefix(o.Namespace, "sources") }
+
+// ended reports whether a context has ended.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }

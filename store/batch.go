@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/postureproject/posture/batch"
+	"github.com/postureproject/posture/fault"
+)
+
+var _ batch.Store = (*Store)(nil)
+
+// runDoc is what of a run nobody searches for.
+type runDoc struct {
+	People      int              `json:"people"`
+	Devices     int              `json:"devices"`
+	Complete    int              `json:"complete"`
+	Partial     int              `json:"partial"`
+	Failed      int              `json:"failed"`
+	Statistics  batch.Statistics `json:"statistics"`
+	Resumed     bool             `json:"resumed,omitempty"`
+	CollectOnly bool             `json:"collect_only,omitempty"`
+}
+
+func encodeRun(r batch.Run) (string, error) {
+	text, err := json.Marshal(runDoc{
+		r.People, r.Devices, r.Complete, r.Partial, r.Failed, r.Statistics, r.Resumed, r.CollectOnly,
+	})
+	return string(text), err
+}
+
+// CreateBatchRun implements [batch.RunStore].
+func (s *Store) CreateBatchRun(ctx context.Context, r batch.Run, people []string) error {
+	doc, err := encodeRun(r)
+	if err != nil {
+		return s.fault(err, "create run", r.ID)
+	}
+	return s.write(ctx, "create run", func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO batch_runs (id, phase, started_at, finished_at, given, scheduled, sent, doc)
+VALUES ($1, $2, $3, 0, $4, $5, '', $6)`, r.ID, int(r.Phase), micros(r.StartedAt), flag(r.Given), flag(r.Scheduled), doc); err != nil {
+			return err
+		}
+		return addPeople(ctx, tx, r.ID, people)
+	})
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+const selectRun = "SELECT id, phase, started_at, finished_at, given, scheduled, sent, doc FROM batch_runs"
+
+type scanner interface{ Scan(dest ...any) error }
+
+func readRun(row scanner) (batch.Run, error) {
+	var (
+		r                 batch.Run
+		started, finished int64
+		given, scheduled  int
+		text              string
+		doc               runDoc
+	)
+	if err := row.Scan(&r.ID, &r.Phase, &started, &finished, &given, &scheduled, &r.Sent, &text); err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		return r, err
+	}
+	r.People, r.Devices, r.Complete, r.Partial, r.Failed = doc.People, doc.Devices, doc.Complete, doc.Partial, doc.Failed
+	r.Statistics, r.Resumed, r.CollectOnly = doc.Statistics, doc.Resumed, doc.CollectOnly
+	r.Given, r.Scheduled, r.StartedAt = given == 1, scheduled == 1, fromMicros(started)
+	if r.Statistics == nil {
+		r.Statistics = batch.Statistics{}
+	}
+	if finished != 0 {
+		at := fromMicros(finished)
+		r.FinishedAt = &at
+	}
+	return r, nil
+}
+
+// BatchRun implements [batch.RunStore].
+func (s *Store) BatchRun(ctx context.Context, id string) (batch.Run, error) {
+	r, err := readRun(s.db.QueryRowContext(ctx, selectRun+" WHERE id = $1", text(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, &fault.Error{
+			Kind: fault.NotFound, Op: "read run", Subject: id, Message: "there is no such run", Remedy: "posture batch list shows them",
+		}
+	}
+	return r, s.fault(err, "read run", id)
+}
+
+// BatchRuns implements [batch.RunStore].
+func (s *Store) BatchRuns(ctx context.Context, before string, n int) ([]batch.Run, error) {
+	const op = "list runs"
+	query, args := selectRun, []any{n}
+	if before != "" {
+		query, args = query+" WHERE id < $2", append(args, text(before))
+	}
+	rows, err := s.db.QueryContext(ctx, query+" ORDER BY id DESC LIMIT $1", args...)
+	if err != nil {
+		return nil, s.fault(err, op, "")
+	}
+	defer func() { _ = rows.Close() }()
+	runs := []batch.Run{}
+	for rows.Next() {
+		r, err := readRun(rows)
+		if err != nil {
+			return nil, s.fault(err, op, "")
+		}
+		runs = append(runs, r)
+	}
+	return runs, s.fault(rows.Err(), op, "")
+}
+
+// LastScheduledRun gives when the last run that the schedule started did start,
+// zero when none has.
+func (s *Store) LastScheduledRun(ctx context.Context) (time.Time, error) {
+	var started sql.NullInt64
+	err := s.db.QueryRowContext(ctx, "SELECT max(started_at) FROM batch_runs WHERE scheduled = 1").Scan(&started)
+	return fromMicros(started.Int64), s.fault(err, "read last scheduled run", "")
+}
+
+// AdvanceBatchRun implements [batch.RunStore].
+func (s *Store) AdvanceBatchRun(ctx context.Context, r batch.Run, shards []batch.Shard) error {
+	doc, err := encodeRun(r)
+	if err != nil {
+		return s.fault(err, "advance run", r.ID)
+	}
+	return s.write(ctx, "advance run", func(ctx context.Context, tx *sql.Tx) error {
+		moved, err := changed(tx.ExecContext(ctx,
+			"UPDATE batch_runs SET phase = $1, doc = $2 WHERE id = $3 AND phase <= $1 AND finished_at = 0", int(r.Phase), doc, r.ID))
+		if err != nil || !moved {
+			return err
+		}
+		for _, shard := range shards {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO batch_shards
+(run, round, number, first_email, last_email, worker, leased_until, done) VALUES ($1, $2, $3, $4, $5, '', 0, 0)
+ON CONFLICT (run, round, number) DO NOTHING`, r.ID, shard.Round, shard.Number, shard.First, shard.Last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changed reports whether a statement changed a row.
+func changed(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// aggregateDays is how old the answers may be that make a day's aggregate when
+// the run was not about everybody.
+const aggregateDays = 7
+
+// FinishBatchRun implements [batch.RunStore].
+func (s *Store) FinishBatchRun(ctx context.Context, r batch.Run) error {
+	doc, err := encodeRun(r)
+	if err != nil {
+		return s.fault(err, "finish run", r.ID)
+	}
+	since := r.StartedAt
+	if r.Given {
+		since = since.AddDate(0, 0, -aggregateDays)
+	}
+	census, err := s.Census(ctx, since)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, "finish run", func(ctx context.Context, tx *sql.Tx) error {
+		moved, err := changed(tx.ExecContext(ctx,
+			"UPDATE batch_runs SET phase = $1, finished_at = $2, doc = $3 WHERE id = $4 AND finished_at = 0",
+			int(r.Phase), micros(*r.FinishedAt), doc, r.ID))
+		if err != nil || !moved {
+			return err
+		}
+		return s.recordDay(ctx, tx, r.StartedAt.Local(), census)
+	})
+	if err != nil {
+		return err
+	}
+	return s.dropPieces(ctx, r.ID)
+}
+
+// dropAtOnce is how many people's pieces one transaction drops, so that others
+// can write between.
+const dropAtOnce = 1000
+
+// dropPieces forgets what was staged for a run.
+func (s *Store) dropPieces(ctx context.Context, run string) error {
+	for more := true; more; {
+		err := s.write(ctx, "drop staged records", func(ctx context.Context, tx *sql.Tx) error {
+			var err error
+			more, err = changed(tx.ExecContext(ctx, `DELETE FROM batch_pieces WHERE run = $1 AND (source, person) IN
+(SELECT source, person FROM batch_pieces WHERE run = $1 ORDER BY source, person LIMIT $2)`, run, dropAtOnce))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, "drop shards", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM batch_shards WHERE run = $1", run)
+		return err
+	})
+}
+
+// PruneBatchRuns forgets finished runs that started before a time, and counts
+// them. What runs found out about people stays.
+func (s *Store) PruneBatchRuns(ctx context.Context, before time.Time) (n int64, err error) {
+	err = s.write(ctx, "prune runs", func(ctx context.Context, tx *sql.Tx) error {
+		const old = "(SELECT id FROM batch_runs WHERE finished_at > 0 AND started_at < $1)"
+		for _, table := range []string{"batch_people", "batch_listings", "batch_pieces", "batch_shards"} {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE run IN "+old, micros(before)); err != nil {
+				return err
+			}
+		}
+		result, err := tx.ExecContext(ctx, "DELETE FROM batch_runs WHERE finished_at > 0 AND started_at < $1", micros(before))
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}

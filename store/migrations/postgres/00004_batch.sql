@@ -1,0 +1,74 @@
+-- +goose Up
+-- One row per run over many people.
+CREATE TABLE batch_runs (
+    id          TEXT COLLATE "C" PRIMARY KEY,  -- sorts by time
+    phase       BIGINT NOT NULL,
+    started_at  BIGINT NOT NULL,   -- microseconds
+    finished_at BIGINT NOT NULL,   -- 0 while it is not
+    given       BIGINT NOT NULL,   -- 1: its people were named
+    scheduled   BIGINT NOT NULL,
+    sent        TEXT COLLATE "C" NOT NULL,     -- the address up to which the summary was sent
+    doc         TEXT NOT NULL      -- counts and statistics; JSON
+);
+CREATE INDEX batch_runs_scheduled ON batch_runs (scheduled, started_at);
+
+-- Who is running; always one row.
+CREATE TABLE batch_lease (
+    id     BIGINT PRIMARY KEY CHECK (id = 1),
+    holder TEXT COLLATE "C" NOT NULL,
+    run    TEXT COLLATE "C" NOT NULL,
+    beat   BIGINT NOT NULL
+);
+INSERT INTO batch_lease (id, holder, run, beat) VALUES (1, '', '', 0);
+
+-- How far each person of a run is.
+CREATE TABLE batch_people (
+    run        TEXT COLLATE "C" NOT NULL,
+    email      TEXT COLLATE "C" NOT NULL,
+    state      TEXT COLLATE "C" NOT NULL,
+    devices    BIGINT NOT NULL,
+    statistics TEXT NOT NULL,  -- JSON
+    gathered   BYTEA,           -- for the second round
+    PRIMARY KEY (run, email)
+);
+
+-- How far the listing of each source is.
+CREATE TABLE batch_listings (
+    run    TEXT COLLATE "C" NOT NULL,
+    source TEXT COLLATE "C" NOT NULL,
+    doc    TEXT NOT NULL,      -- JSON
+    PRIMARY KEY (run, source)
+);
+
+-- What listings said, until the run is finished.
+CREATE TABLE batch_pieces (
+    run    TEXT COLLATE "C" NOT NULL,
+    source TEXT COLLATE "C" NOT NULL,
+    person TEXT COLLATE "C" NOT NULL,
+    part   BIGINT NOT NULL,
+    doc    BYTEA NOT NULL,
+    UNIQUE (run, source, person, part)
+);
+
+ALTER TABLE batch_pieces ALTER COLUMN doc SET STORAGE EXTERNAL;
+
+-- Pages of people, each worked by one worker at a time.
+CREATE TABLE batch_shards (
+    run          TEXT COLLATE "C" NOT NULL,
+    round        BIGINT NOT NULL,
+    number       BIGINT NOT NULL,
+    first_email  TEXT COLLATE "C" NOT NULL,
+    last_email   TEXT COLLATE "C" NOT NULL,
+    worker       TEXT COLLATE "C" NOT NULL,
+    leased_until BIGINT NOT NULL,
+    done         BIGINT NOT NULL,
+    PRIMARY KEY (run, round, number)
+);
+
+-- +goose Down
+DROP TABLE batch_shards;
+DROP TABLE batch_pieces;
+DROP TABLE batch_listings;
+DROP TABLE batch_people;
+DROP TABLE batch_lease;
+DROP TABLE batch_runs;
