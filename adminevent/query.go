@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -180,4 +181,23 @@ func checkGroupFields(by []Field) error {
 		}
 	}
 	return nil
+}
+
+// Value gives what a group says of a field, in words.
+func (g Group) Value(f Field) string {
+	for field, value := range map[Field]*string{
+		FieldSource: g.Source, FieldCode: g.Code, FieldDomain: g.Domain, FieldResourceType: g.ResourceType, FieldResourceName: g.ResourceName,
+	} {
+		if field == f && value != nil {
+			return *value
+		}
+	}
+	switch {
+	case f == FieldLevel && g.Level != nil:
+		return strings.ToLower(g.Level.Word())
+	case f == FieldAdHoc && g.AdHoc != nil:
+		return strconv.FormatBool(*g.AdHoc)
+	default:
+		return ""
+	}
 }

@@ -2,7 +2,6 @@ package adminevent_test
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -12,8 +11,6 @@ import (
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 )
-
-func itoa(i int) string { return strconv.Itoa(i) }
 
 // counted gives the value of a metric's only series.
 func counted(t *testing.T, r *adminevent.Recorder, name string) float64 {

@@ -240,9 +240,26 @@ func (x *execution) load() error {
 	}
 	x.listings = map[string]Listing{}
 	for _, l := range listings {
+		if o := l.Failure; o != nil && o.Failure == nil {
+			o.Failure = failureOf(*o)
+		}
 		x.listings[l.Source] = l
 	}
 	return x.count()
+}
+
+// failureOf gives an outcome that was read back its error again.
+func failureOf(o device.Outcome) error {
+	e := &fault.Error{Remedy: o.Remedy, Message: "it failed"}
+	if o.Error != nil {
+		e.Message = *o.Error
+	}
+	for _, kind := range fault.Kinds() {
+		if kind.String() == o.Kind {
+			e.Kind = kind
+		}
+	}
+	return e
 }
 
 // count counts the people and how far they are.

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +38,15 @@ func (k *keeping) fill(collections []device.Collection, outcomes []device.Outcom
 		}
 		k.keep(&collections[at], last, o.Namespace)
 		since := last.FetchedAt // also of an answer that was empty
+		if t, told := last.Answered[o.Namespace]; told {
+			since = t
+		}
 		outcomes[i].KeptFrom = &since
-		collections[at].FetchedAt = older(collections[at].FetchedAt, since)
+		collections[at].Answered = maps.Clone(collections[at].Answered)
+		if collections[at].Answered == nil {
+			collections[at].Answered = map[string]time.Time{}
+		}
+		collections[at].Answered[o.Namespace] = since
 	}
 	return collections
 }
@@ -76,32 +84,43 @@ func (k *keeping) keep(c *device.Collection, last device.Collection, namespace s
 	}
 }
 
-// missing gives the known devices that share no serial and no MAC with one now.
+// missing gives the known devices that share no trait with one now.
 func (k *keeping) missing(now, known []device.Device) []device.Device {
 	shown := map[string]bool{}
-	keysOf := func(d device.Device) []string {
-		serial, macs := k.keys(d)
-		var keys []string
-		if serial != "" {
-			keys = append(keys, serialKey(serial))
-		}
-		for _, m := range macs {
-			keys = append(keys, macKey(m))
-		}
-		return keys
-	}
 	for _, d := range now {
-		for _, key := range keysOf(d) {
+		for _, key := range k.traits(d) {
 			shown[key] = true
 		}
 	}
 	var missing []device.Device
 	for _, d := range known {
-		if !slices.ContainsFunc(keysOf(d), func(key string) bool { return shown[key] }) {
+		if !slices.ContainsFunc(k.traits(d), func(key string) bool { return shown[key] }) {
 			missing = append(missing, d)
 		}
 	}
 	return missing
+}
+
+// traits gives what a record of one source is recognised by: its identifiers, or
+// name and model when it has none.
+func (k *keeping) traits(d device.Device) []string {
+	serial, macs := k.keys(d)
+	var traits []string
+	if serial != "" {
+		traits = append(traits, serialKey(serial))
+	}
+	for _, m := range macs {
+		traits = append(traits, macKey(m))
+	}
+	for kind, id := range []string{d.Identifiers.UDID, d.Identifiers.IMEI, d.Identifiers.MEID, d.Identifiers.GoogleDeviceID} {
+		if id != "" {
+			traits = append(traits, string(rune('0'+kind))+normalKey(id))
+		}
+	}
+	if len(traits) == 0 {
+		traits = append(traits, "n"+d.Name+"\x00"+d.Model)
+	}
+	return traits
 }
 
 func older(a, b time.Time) time.Time {

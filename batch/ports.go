@@ -242,7 +242,10 @@ type Person struct {
 type Composer interface {
 	// Person gives one document for each device of an answer.
 	Person(run Run, p device.Posture) ([]device.Delivery, error)
-	// Summary gives the devices of some people that synced lately, as one document
-	// or none. number tells documents of one run apart.
-	Summary(run Run, number string, devices []device.Device) ([]device.Delivery, error)
+	// Summary gives one part of the summary: those of some people's devices that
+	// synced lately.
+	Summary(run Run, part Part, devices []device.Device) ([]device.Delivery, error)
 }
+
+// Part is one of several, counted from 1.
+type Part struct{ Number, Of int }

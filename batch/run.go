@@ -146,7 +146,7 @@ type Detail struct {
 	Phase       string    `json:"phase"`
 	CollectOnly bool      `json:"collect_only"`
 	Scheduled   bool      `json:"scheduled"`
-	Listings    []Listing `json:"listings"`
+	Listings    []Listing `json:"listings,omitempty"` // only of one run alone
 }
 
 // NewID makes the id of a run that starts now. Ids sort by time.

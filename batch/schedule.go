@@ -96,8 +96,11 @@ type Schedule struct {
 	Last func(ctx context.Context) (time.Time, error)
 	// CatchUp starts a run at once if one was missed while the program was down.
 	CatchUp bool
-	Logger  *slog.Logger
-	Now     func() time.Time // time.Now when nil
+	// Resume, when set, goes on with an interrupted run at the beginning; false when
+	// there is none.
+	Resume func(ctx context.Context) (Run, bool, error)
+	Logger *slog.Logger
+	Now    func() time.Time // time.Now when nil
 }
 
 // lookAtClock is how often the clock is looked at, which may be changed, or stand
@@ -113,7 +116,12 @@ func (s Schedule) Run(ctx context.Context) error {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	if s.CatchUp && s.missed(ctx) {
+	if s.Resume != nil {
+		if run, found, err := s.Resume(ctx); found || err != nil {
+			s.ended(ctx, run, err)
+		}
+	}
+	if s.CatchUp && ctx.Err() == nil && s.missed(ctx) {
 		s.Logger.InfoContext(ctx, "a scheduled run was missed and starts now")
 		s.start(ctx)
 	}
@@ -155,6 +163,10 @@ func (s Schedule) wait(ctx context.Context, until time.Time) bool {
 
 func (s Schedule) start(ctx context.Context) {
 	run, err := s.Start(ctx)
+	s.ended(ctx, run, err)
+}
+
+func (s Schedule) ended(ctx context.Context, run Run, err error) {
 	switch {
 	case err == nil:
 		s.Logger.InfoContext(ctx, "scheduled run finished", "run", run.ID, "people", run.People, "partial", run.Partial, "failed", run.Failed)

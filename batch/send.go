@@ -11,7 +11,7 @@ import (
 )
 
 // summaryAtOnce is how many people one summary document is about.
-const summaryAtOnce = 500
+const summaryAtOnce = 100
 
 // send is the last phase: the summary, the statistics, the end.
 func (x *execution) send() error {
@@ -31,26 +31,40 @@ func (x *execution) send() error {
 // sendSummary puts the summary into the outbox, some people at a time; how far it
 // is, is written with each document.
 func (x *execution) sendSummary() error {
-	for {
+	var lasts []string // the last address of each part
+	n := 0
+	err := x.eachPerson(func(p Person) {
+		if n%summaryAtOnce == 0 {
+			lasts = append(lasts, "")
+		}
+		lasts[len(lasts)-1] = p.Email
+		n++
+	})
+	if err != nil {
+		return err
+	}
+	for i, last := range lasts {
+		if last <= x.run.Sent {
+			continue
+		}
 		if err := x.stop.Err(); err != nil {
 			return err
 		}
 		people, err := patiently(x.hands, x, func() ([]Person, error) {
 			return x.Store.People(x.hands, x.run.ID, x.run.Sent, summaryAtOnce)
 		})
-		if err != nil || len(people) == 0 {
+		if err != nil {
 			return err
 		}
 		emails := make([]string, len(people))
 		for i, p := range people {
 			emails[i] = p.Email
 		}
-		last := emails[len(emails)-1]
 		of, err := patiently(x.hands, x, func() (map[string][]device.Device, error) { return x.Store.LastDevices(x.hands, emails) })
 		if err != nil {
 			return err
 		}
-		deliveries, err := x.Composer.Summary(x.run, emails[0], devicesOf(emails, of))
+		deliveries, err := x.Composer.Summary(x.run, Part{i + 1, len(lasts)}, devicesOf(emails, of))
 		if err != nil {
 			return err
 		}
@@ -62,57 +76,81 @@ func (x *execution) sendSummary() error {
 		}
 		x.run.Sent = last
 	}
+	return nil
 }
 
 // syncedWithin is how recently a device must have synced to be in the summary.
 const syncedWithin = 14 * 24 * time.Hour
 
-// Documents is the usual [Composer]. A document about a device is the device with
-// its person's address and the time of the report, without the source's raw text.
-// All documents of a run have fixed ids, so that one sent again is the same one.
+// Documents is the usual [Composer]: it makes the documents that package device
+// describes, without the sources' raw text. All documents of a run have fixed ids,
+// so that one sent again is the same one.
 type Documents struct{}
 
 // document is what a sink gets about one device.
 type document struct {
 	device.Device
 	ReportDate time.Time `json:"report_date"`
+	Run        string    `json:"run"`
+}
+
+func documentOf(run Run, d device.Device) document {
+	d.Raw = nil
+	return document{Device: d, ReportDate: run.StartedAt, Run: run.ID}
+}
+
+// summary is what a sink gets at the end of a run.
+type summary struct {
+	Run         string     `json:"run"`
+	GeneratedAt time.Time  `json:"generated_at"`
+	Part        int        `json:"part"`
+	Parts       int        `json:"parts"`
+	Devices     []document `json:"devices"`
 }
 
 // Person implements [Composer].
 func (Documents) Person(run Run, p device.Posture) ([]device.Delivery, error) {
 	deliveries := make([]device.Delivery, 0, len(p.Devices))
 	for i, d := range p.Devices {
-		d.Email, d.Raw = p.Email, nil
-		body, err := encode(document{Device: d, ReportDate: p.GeneratedAt})
+		d.Email = p.Email
+		body, err := encode(documentOf(run, d))
 		if err != nil {
 			return nil, fmt.Errorf("encode a device of %s: %w", p.Email, err)
 		}
 		deliveries = append(deliveries, device.Delivery{
-			ID: run.ID + "/" + p.Email + "/" + strconv.Itoa(i), Kind: device.DeliverDevice, Key: p.Email, At: p.GeneratedAt, Body: body,
+			ID: run.ID + "/" + p.Email + "/" + strconv.Itoa(i), Kind: device.DeliverDevice,
+			Key: p.Email + "/" + strconv.Itoa(i), At: p.GeneratedAt, Body: body,
 		})
 	}
 	return deliveries, nil
 }
 
-// Summary implements [Composer].
-func (Documents) Summary(run Run, number string, devices []device.Device) ([]device.Delivery, error) {
-	recent := make([]device.Device, 0, len(devices))
+// Summary implements [Composer]. A part that is too large for one document comes in
+// several of the same number.
+func (Documents) Summary(run Run, part Part, devices []device.Device) ([]device.Delivery, error) {
+	recent := []document{}
 	for _, d := range devices {
 		if !d.LastSync.IsZero() && run.StartedAt.Sub(d.LastSync) <= syncedWithin {
-			d.Raw = nil
-			recent = append(recent, d)
+			recent = append(recent, documentOf(run, d))
 		}
 	}
-	if len(recent) == 0 {
-		return nil, nil
-	}
-	body, err := encode(recent)
+	return summaries(run, part, run.ID+"/summary/"+strconv.Itoa(part.Number), recent)
+}
+
+func summaries(run Run, part Part, id string, devices []document) ([]device.Delivery, error) {
+	body, err := encode(summary{Run: run.ID, GeneratedAt: run.StartedAt, Part: part.Number, Parts: part.Of, Devices: devices})
 	if err != nil {
 		return nil, fmt.Errorf("encode the summary: %w", err)
 	}
-	return []device.Delivery{{
-		ID: run.ID + "/summary/" + number, Kind: device.DeliverSummary, Key: run.ID, At: run.StartedAt, Body: body,
-	}}, nil
+	if half := len(devices) / 2; len(body) > device.MaxDelivery/2 && half > 0 {
+		first, err := summaries(run, part, id+"a", devices[:half])
+		if err != nil {
+			return nil, err
+		}
+		second, err := summaries(run, part, id+"b", devices[half:])
+		return append(first, second...), err
+	}
+	return []device.Delivery{{ID: id, Kind: device.DeliverSummary, At: run.StartedAt, Body: body}}, nil
 }
 
 func encode(v any) (json.RawMessage, error) {

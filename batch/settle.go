@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,7 @@ func (x *execution) work(round int, state State) error {
 	w := &worker{x: x, round: round, state: state, slots: make(chan struct{}, x.Limit)}
 	w.ctx, w.cancel = context.WithCancelCause(x.stop)
 	defer w.cancel(nil)
+	defer context.AfterFunc(x.hands, func() { w.cancel(nil) })()
 	commits := w.startCommitting()
 	var group sync.WaitGroup
 	for i := range shardsAtOnce {
@@ -95,7 +97,7 @@ func (x *execution) work(round int, state State) error {
 	if err := context.Cause(w.ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return x.stop.Err()
+	return cmp.Or(x.stop.Err(), x.hands.Err())
 }
 
 // worker settles people of one round.
@@ -335,7 +337,10 @@ func (w *worker) settled(f Finished) {
 func devicesOf(people []string, of map[string][]device.Device) []device.Device {
 	var all []device.Device
 	for _, p := range people {
-		all = append(all, of[p]...)
+		for _, d := range of[p] {
+			d.Email = p
+			all = append(all, d)
+		}
 	}
 	return all
 }

@@ -34,7 +34,8 @@ type Collection struct {
 //     may be gives several parts, counted from 1.
 //   - feedback: the fields of [Feedback].
 //   - failure: {"name" (of the counter), "kind" (of the error), "plugin",
-//     "namespace", "method", "path"}; all but the first two may be missing.
+//     "namespace", "method", "route" (its pattern; the path itself names people)};
+//     all but the first two may be missing.
 const (
 	DeliverDevice   = "device"   // one device of a person, as a run found it
 	DeliverAccess   = "access"   // one look at somebody's records, with what was shown

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -77,6 +78,18 @@ func (b *builder) policy() (*practices.Policy, error) {
 		return nil, b.problemsOf("practices", err)
 	}
 	return policy, nil
+}
+
+// timetable refuses a schedule that cannot be read.
+func (b *builder) timetable() error {
+	s := b.settings.Batch
+	if s.Schedule == "" {
+		return nil
+	}
+	if _, err := batch.ParseTimetable(s.Schedule, s.TimeZone); err != nil {
+		return b.problemsOf("batch", err)
+	}
+	return nil
 }
 
 // problemsOf gives an error about a part of the configuration its place in the
@@ -298,8 +311,9 @@ func sourcesOf(sup *supervise.Supervisor, s config.Settings) []scan.Source {
 			ByEmail: d.Has(sdk.CapDevicesByEmail), BySerial: d.Has(sdk.CapDevicesBySerial), ByMAC: d.Has(sdk.CapDevicesByMAC),
 			Events: d.Has(sdk.CapEvents), Accounts: d.Has(sdk.CapAccounts), Notifications: d.Has(sdk.CapNotifications),
 			Ownership: d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software,
+			ListsDevices: d.Has(sdk.CapListDevices), ListsUsers: d.Has(sdk.CapListUsers),
 		}
-		if source.ByEmail || source.BySerial || source.ByMAC || source.Events || source.Accounts || source.Notifications {
+		if source.ListsDevices || source.ListsUsers || source.ByEmail || source.BySerial || source.ByMAC || source.Events || source.Accounts || source.Notifications {
 			sources = append(sources, source)
 		}
 	}

@@ -50,7 +50,8 @@ type Host struct {
 	active  atomic.Pointer[generation]
 	answers *recall.Recall
 
-	recorder *adminevent.Recorder // nil without a store
+	recorder  *adminevent.Recorder // nil without a store
+	deliverer *deliverer           // nil without a store
 
 	reload sync.Mutex // one at a time
 }
@@ -86,6 +87,9 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	if o.Store != nil {
 		h.recorder = h.newRecorder()
+		h.deliverer = newDeliverer(h)
+		h.metrics.registry.MustRegister(newOutboxCollector(h.deliverer.status, o.Now))
+		o.Store.LimitOutbox(file.Settings().OutboxBytes)
 	}
 	h.answers = h.newAnswers(context.WithoutCancel(ctx))
 	return h, nil
@@ -119,6 +123,9 @@ func (h *Host) Reload(ctx context.Context) error {
 		return err
 	}
 	h.o.Logger.InfoContext(ctx, "configuration reloaded", "changed_plugins", changed)
+	if h.deliverer != nil {
+		h.deliverer.reloaded()
+	}
 	return nil
 }
 
@@ -163,6 +170,9 @@ func (h *Host) apply(ctx context.Context, file *config.File) (changed []string, 
 	}
 	policy, err := b.policy()
 	if err != nil {
+		return nil, err
+	}
+	if err := b.timetable(); err != nil {
 		return nil, err
 	}
 	items, err := b.items()

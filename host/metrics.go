@@ -9,6 +9,7 @@ import (
 
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/supervise"
+	"github.com/postureproject/posture/outbox"
 )
 
 // metrics are the host's figures for Prometheus. They implement
@@ -22,6 +23,8 @@ type metrics struct {
 	breaker  *prometheus.GaugeVec
 	reloadOK prometheus.Gauge
 	reloadAt prometheus.Gauge
+
+	delivered, undelivered, dead *prometheus.CounterVec
 
 	// operations keeps the series of a call at hand: to look them up by their
 	// labels takes longer than to count.
@@ -60,6 +63,16 @@ func newMetrics() *metrics {
 			Name: "posture_config_last_reload_success_timestamp_seconds", Help: "When the configuration was last loaded with success.",
 		}),
 	}
+	m.delivered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "posture_outbox_delivered_total", Help: "Documents that a sink has taken.",
+	}, []string{"sink"})
+	m.undelivered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "posture_outbox_failed_total", Help: "Attempts to deliver a document that failed, by kind of failure.",
+	}, []string{"sink", "kind"})
+	m.dead = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "posture_outbox_dead_total", Help: "Documents that were set aside.",
+	}, []string{"sink"})
+	m.registry.MustRegister(m.delivered, m.undelivered, m.dead)
 	m.registry.MustRegister(m.calls, m.errors, m.latency, m.restarts, m.breaker, m.reloadOK, m.reloadAt,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	m.reloaded(nil)
@@ -118,6 +131,40 @@ func (m *metrics) reloaded(err error) {
 	}
 	m.reloadOK.Set(1)
 	m.reloadAt.SetToCurrentTime()
+}
+
+// outboxCollector tells what waits for sinks when the metrics are asked for.
+type outboxCollector struct {
+	status                    func() []outbox.Status
+	waiting, bytes, age, dead *prometheus.Desc
+	now                       func() time.Time
+}
+
+func newOutboxCollector(status func() []outbox.Status, now func() time.Time) *outboxCollector {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("posture_outbox_"+name, help, []string{"sink"}, nil)
+	}
+	return &outboxCollector{
+		status: status, now: now,
+		waiting: desc("waiting", "Documents that wait for a sink."), bytes: desc("bytes", "Bytes that wait for a sink or are set aside."),
+		age: desc("oldest_seconds", "How long the oldest document has waited for a sink."), dead: desc("dead", "Documents that are set aside."),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *outboxCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements [prometheus.Collector].
+func (c *outboxCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.status() {
+		age := 0.0
+		if !s.Oldest.IsZero() {
+			age = max(0, c.now().Sub(s.Oldest).Seconds())
+		}
+		for desc, value := range map[*prometheus.Desc]float64{c.waiting: float64(s.Waiting), c.bytes: float64(s.Bytes), c.age: age, c.dead: float64(s.Dead)} {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, s.Sink)
+		}
+	}
 }
 
 type stateCollector struct {

@@ -38,6 +38,7 @@ func (h *Host) AdminEvents() *adminevent.Recorder { return h.recorder }
 func (h *Host) scanned(ctx context.Context, p device.Posture, by recall.Asker) {
 	if h.recorder != nil {
 		h.recorder.RecordPosture(ctx, p, circumstances(by, "scan"))
+		h.countFailures(ctx, p.Sources, by)
 	}
 }
 
@@ -51,6 +52,7 @@ func (h *Host) LookedUp(ctx context.Context, key scan.Key, value string, outcome
 		about = adminevent.User(value)
 	}
 	h.recorder.Record(ctx, adminevent.FromOutcomes(about, outcomes, circumstances(by, "look-up by "+string(key)))...)
+	h.countFailures(context.WithoutCancel(ctx), outcomes, by)
 }
 
 func circumstances(by recall.Asker, operation string) adminevent.Context {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/postureproject/posture/device"
@@ -50,6 +51,8 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 	defer stop()
 	if h.recorder != nil {
 		services.Go(func() { _ = h.recorder.Run(running) }) // which fails at nothing that it does not log
+		services.Go(func() { _ = h.deliverer.run(running) })
+		services.Go(func() { h.nights(running) })
 	}
 	done := make(chan struct{})
 	go func() {
@@ -116,8 +119,12 @@ func (s *server) Policy() auth.Policy {
 func (s *server) SendFeedback(ctx context.Context, plugin string, f device.Feedback) error {
 	p, ok := s.sup.Plugin(plugin)
 	if ok {
-		if d, known := p.Description(); !known || d.Has(sdk.CapFeedback) {
+		d, known := p.Description()
+		if !known || d.Has(sdk.CapFeedback) {
 			return p.SendFeedback(ctx, f)
+		}
+		if slices.Contains(s.sinks(device.DeliverFeedback), plugin) {
+			return s.queueFeedback(ctx, plugin, f)
 		}
 	}
 	return &fault.Error{Kind: fault.NotFound, Subject: plugin, Message: "no configured plugin of this name takes feedback", Remedy: "see posture plugin list"}

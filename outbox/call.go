@@ -66,7 +66,7 @@ func (d *dispatcher) allFailed(ctx context.Context, sent []Entry, err error) []R
 
 // someArrived judges each document for itself.
 func (d *dispatcher) someArrived(ctx context.Context, sent []Entry, errs []error) []Result {
-	d.failures, d.size = 0, min(d.o.BatchCount, 2*max(d.size, len(sent)))
+	d.failures = 0
 	results := make([]Result, len(sent))
 	arrived, decided := 0, 0
 	var pause time.Duration
@@ -89,10 +89,21 @@ func (d *dispatcher) someArrived(ctx context.Context, sent []Entry, errs []error
 		}
 	}
 	d.pauseTill = time.Now().Add(pause)
+	d.resize(decided, len(sent))
 	if decided > 0 {
 		d.recovered(ctx, arrived)
 	}
 	return results
+}
+
+// resize makes calls as large as the sink can work through within its time limit:
+// somewhat larger while it manages, else as many as it managed.
+func (d *dispatcher) resize(decided, sent int) {
+	if decided < sent {
+		d.size = max(1, decided)
+		return
+	}
+	d.size = min(d.o.BatchCount, max(d.size, sent+sent/4+1))
 }
 
 // asked is how long the sink asks to be left alone, within bounds.

@@ -197,7 +197,7 @@ type sink struct {
 
 	mu     sync.Mutex
 	calls  [][]string
-	times  []time.Time
+	first  time.Time                                                                  // call
 	answer func(ctx context.Context, call int, ds []device.Delivery) ([]error, error) // nil: accept
 }
 
@@ -209,7 +209,9 @@ func (s *sink) Deliver(ctx context.Context, ds []device.Delivery) ([]error, erro
 	for i, d := range ds {
 		ids[i] = d.ID
 	}
-	s.calls, s.times = append(s.calls, ids), append(s.times, time.Now())
+	if s.calls = append(s.calls, ids); len(s.calls) == 1 {
+		s.first = time.Now()
+	}
 	answer, n := s.answer, len(s.calls)
 	s.mu.Unlock()
 	if answer == nil {
@@ -222,6 +224,20 @@ func (s *sink) behave(answer func(ctx context.Context, call int, ds []device.Del
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
+}
+
+// all gives the calls so far.
+func (s *sink) all() [][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// sinceFirst is how long ago the first call was.
+func (s *sink) sinceFirst() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.first)
 }
 
 // handed lists the IDs in the order in which they were handed over.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,18 +26,34 @@ type bundle struct {
 	sink   *sink
 	box    *outbox.Outbox
 	stop   func()
+	mu     sync.Mutex
 	events []string
+}
+
+func (b *bundle) note(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, fmt.Sprintf(format, args...))
+}
+
+// happened checks what the observer has heard.
+func (b *bundle) happened(want ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if diff := cmp.Diff(want, b.events); diff != "" {
+		b.t.Errorf("events (-want +got):\n%s", diff)
+	}
 }
 
 func start(t *testing.T, change func(*outbox.Options)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, store: newMemory(), sink: &sink{name: "es"}}
-	note := func(format string, args ...any) { b.events = append(b.events, fmt.Sprintf(format, args...)) }
 	o := outbox.Options{Store: b.store, Sinks: []outbox.Sink{b.sink}, BatchCount: 10, Observer: outbox.Observer{
-		Dead:      func(_ string, e outbox.Entry, err error) { note("dead %s %s", e.ID, fault.KindOf(err)) },
-		Failing:   func(string, error) { note("failing") },
-		Recovered: func(string) { note("recovered") },
-		Full:      func(_ string, full bool) { note("full %t", full) },
+		Dead:      func(_ string, e outbox.Entry, err error) { b.note("dead %s %s", e.ID, fault.KindOf(err)) },
+		Failing:   func(string, error) { b.note("failing") },
+		Recovered: func(string) { b.note("recovered") },
+		Full:      func(_ string, full bool) { b.note("full %t", full) },
 	}}
 	if change != nil {
 		change(&o)
@@ -83,8 +101,8 @@ func TestOutbox_Delivers(t *testing.T) {
 		b := start(t, nil)
 		b.enqueue(docs("a", 25, 0)...)
 		b.arrived(25, 0, 0)
-		if len(b.sink.calls) != 3 || !slices.IsSorted(b.sink.handed()) {
-			t.Errorf("calls %v", b.sink.calls)
+		if len(b.sink.all()) != 3 || !slices.IsSorted(b.sink.handed()) {
+			t.Errorf("calls %v", b.sink.all())
 		}
 		b.enqueue(docs("a", 25, 0)...) // known
 		if n := len(b.sink.handed()); n != 25 {
@@ -106,7 +124,7 @@ func TestOutbox_BatchBytes(t *testing.T) {
 		ds[3].Body = []byte(`"` + strings.Repeat("x", 100) + `"`) // too large, but it must go
 		b.enqueue(ds...)
 		want := [][]string{{"a000", "a001"}, {"a002"}, {"a003"}, {"a004"}}
-		if diff := cmp.Diff(want, b.sink.calls); diff != "" {
+		if diff := cmp.Diff(want, b.sink.all()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -124,7 +142,7 @@ func TestOutbox_OrderPerKey(t *testing.T) {
 					t.Errorf("%s twice in one call", d.Key)
 				}
 				keys[d.Key] = true
-				if d.ID == "a003" && time.Since(b.sink.times[0]) < 10*time.Minute {
+				if d.ID == "a003" && b.sink.sinceFirst() < 10*time.Minute {
 					errs[i] = fault.New(fault.Unavailable, "not this one")
 				}
 			}
@@ -158,7 +176,7 @@ func TestOutbox_SinkDown(t *testing.T) {
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
 		b.arrived(0, 0, 40)
-		calls := len(b.sink.calls)
+		calls := len(b.sink.all())
 		if calls < 60 || calls > 200 {
 			t.Errorf("%d calls in six hours", calls)
 		}
@@ -173,11 +191,9 @@ func TestOutbox_SinkDown(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
 		b.arrived(40, 0, 0)
-		if diff := cmp.Diff([]string{"failing", "recovered"}, b.events); diff != "" {
-			t.Errorf("events:\n%s", diff)
-		}
+		b.happened("failing", "recovered")
 		seen := make(map[string]string)
-		for _, call := range b.sink.calls[calls:] {
+		for _, call := range b.sink.all()[calls:] {
 			for _, id := range call {
 				var n int
 				_, _ = fmt.Sscanf(id, "a%d", &n)
@@ -220,8 +236,8 @@ func TestOutbox_RetryAfter(t *testing.T) {
 				b.enqueue(docs("a", 15, 0)...)
 				time.Sleep(17*time.Minute - time.Second)
 				synctest.Wait()
-				if len(b.sink.calls) != 1 {
-					t.Errorf("calls before the time: %v", b.sink.calls)
+				if len(b.sink.all()) != 1 {
+					t.Errorf("calls before the time: %v", b.sink.all())
 				}
 				time.Sleep(5 * time.Second)
 				synctest.Wait()
@@ -252,9 +268,7 @@ func TestOutbox_Refused(t *testing.T) {
 		if n := len(b.sink.handed()); n != 9 {
 			t.Errorf("%d attempts", n)
 		}
-		if diff := cmp.Diff([]string{"dead a001 invalid", "dead a004 invalid"}, b.events); diff != "" {
-			t.Errorf("events:\n%s", diff)
-		}
+		b.happened("dead a001 invalid", "dead a004 invalid")
 		b.sink.behave(nil)
 		_, _ = b.store.RetryDeliveries(t.Context(), outbox.Selection{})
 		time.Sleep(10 * time.Second)
@@ -393,12 +407,12 @@ func TestOutbox_ClockJumps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var off time.Duration
-				b := start(t, func(o *outbox.Options) { o.Now = func() time.Time { return time.Now().Add(off) } })
+				var off atomic.Int64
+				b := start(t, func(o *outbox.Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) } })
 				b.sink.behave(func(context.Context, int, []device.Delivery) ([]error, error) { return nil, unavailable() })
 				b.enqueue(docs("a", 1, 0)...)
 				for _, jump := range jumps {
-					off = jump
+					off.Store(int64(jump))
 					time.Sleep(10 * time.Minute) // it fails again, and notes when to go on
 					synctest.Wait()
 				}
@@ -425,9 +439,7 @@ func TestOutbox_Full(t *testing.T) {
 		b.sink.behave(nil)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"failing", "full true", "recovered", "full false"}, b.events); diff != "" {
-			t.Errorf("events:\n%s", diff)
-		}
+		b.happened("failing", "full true", "recovered", "full false")
 	})
 }
 

@@ -2,17 +2,22 @@
 # Shared by the scripts beside it: what a machine must have, installed where that
 # is allowed, and named where it is not. Source it; it sets nothing else.
 
-# need COMMAND DEBIAN-PACKAGE WHAT-FOR makes sure that a command is there. As root
-# on Debian it installs the package; otherwise it says what does not run, which is
-# a failure in CI.
+# have COMMAND-OR-PATTERN tells whether a command, or a file that fits, is there.
+have() {
+	command -v "$1" >/dev/null 2>&1 || compgen -G "$1" >/dev/null
+}
+
+# need COMMAND-OR-PATTERN DEBIAN-PACKAGE WHAT-FOR makes sure that a command or a
+# file is there. As root on Debian it installs the package; otherwise it says what
+# does not run, which is a failure in CI.
 need() {
-	command -v "$1" >/dev/null 2>&1 && return 0
+	have "$1" && return 0
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		echo "installing $2"
 		# An update is needed once on a machine that never had one.
 		apt-get install -y -q "$2" >/dev/null 2>&1 ||
 			{ apt-get update -q >/dev/null 2>&1 && apt-get install -y -q "$2" >/dev/null 2>&1; }
-		command -v "$1" >/dev/null 2>&1 && return 0
+		have "$1" && return 0
 	fi
 	echo "MISSING: $1 (Debian package $2); did not run: $3" >&2
 	[ -z "${CI:-}" ] || exit 1

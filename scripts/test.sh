@@ -12,6 +12,11 @@ if ! need python3 python3 "the plugin in Python" || ! internal/acceptance/testda
 	export POSTURE_TEST_SKIP_PYTHON=1
 fi
 
+need '/usr/lib/postgresql/*/bin/initdb' postgresql "the store on PostgreSQL" || export POSTURE_TEST_WITHOUT_POSTGRES=1
+if ! need javac default-jdk-headless "the sinks against Elasticsearch" || ! need mvn maven "the sinks against Elasticsearch"; then
+	export POSTURE_TEST_WITHOUT_ELASTICSEARCH=1
+fi
+
 race=(-race)
 if ! need gcc gcc "the race detector (tests run without it)"; then
 	race=()

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -12,26 +11,40 @@ import (
 )
 
 // Backup writes a copy of the database that the options name to a new file,
-// whatever version its schema has, so that one can be made before an upgrade.
-func Backup(ctx context.Context, o Options, path string) error {
+// whatever version its schema has, so that one can be made before an upgrade. It
+// tells how many bytes the copy has.
+func Backup(ctx context.Context, o Options, path string) (int64, error) {
+	if e, err := parseDSN(o.DSN); err == nil && !e.exists() {
+		return 0, &fault.Error{
+			Kind: fault.NotFound, Source: "store", Op: "back up", Subject: e.location(), Message: "there is no database yet",
+			Remedy: "it is made by the first posture scan, serve or batch; see that store.dsn is the one you mean",
+		}
+	}
 	s, err := connect(ctx, o)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return errors.Join(s.Backup(ctx, path), s.Close())
+	if err := errors.Join(s.Backup(ctx, path), s.Close()); err != nil {
+		return 0, err
+	}
+	made, err := os.Stat(path)
+	if err != nil {
+		return 0, s.fault(err, "back up", path)
+	}
+	return made.Size(), nil
 }
 
 // Backup writes a consistent copy of the database to a new file, while others
 // read and write. It appears under its name only when it is whole. An existing
 // file is not overwritten. PostgreSQL is not copied this way; the error says how.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	return s.fault(s.engine.backup(ctx, s.db, path), "back up", path)
+	return s.fault(s.engine.backup(ctx, path), "back up", path)
 }
 
-func (f sqliteFile) backup(ctx context.Context, db *sql.DB, path string) error {
+func (f sqliteFile) backup(ctx context.Context, path string) error {
 	exists := &fault.Error{
 		Kind: fault.Conflict, Message: "the file exists already",
-		Remedy: "Choose another name, or remove the file first.",
+		Remedy: "choose another name, or remove the file first",
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return exists
@@ -42,6 +55,12 @@ func (f sqliteFile) backup(ctx context.Context, db *sql.DB, path string) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	copied := filepath.Join(folder, "copy")
+	// A connection of its own: the readers' may not write, not even elsewhere.
+	db, err := f.pool("deferred")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(ctx, "VACUUM INTO $1", copied); err != nil {
 		return err
 	}
@@ -59,17 +78,17 @@ func (f sqliteFile) backup(ctx context.Context, db *sql.DB, path string) error {
 
 // flush sees that a file, or what a folder lists, is on disk.
 func flush(path string) error {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // of our own making, or its folder
 	if err != nil {
 		return err
 	}
 	return errors.Join(file.Sync(), file.Close())
 }
 
-func (p postgresServer) backup(context.Context, *sql.DB, string) error {
+func (p postgresServer) backup(context.Context, string) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Message: "a PostgreSQL database is backed up with PostgreSQL's own tools",
-		Remedy: fmt.Sprintf("Run pg_dump --format=custom --host=%s --port=%d --username=%s --file=FILE %s.",
+		Remedy: fmt.Sprintf("run pg_dump --format=custom --host=%s --port=%d --username=%s --file=FILE %s",
 			p.config.Host, p.config.Port, p.config.User, p.config.Database),
 	}
 }

@@ -108,7 +108,7 @@ func (s *Store) unpackText(doc []byte) ([]byte, error) {
 func damaged(err error) error {
 	return &fault.Error{
 		Kind: fault.Internal, Message: "a stored document is damaged",
-		Remedy: "Restore the database from a backup, or scan again what cannot be read.", Err: err,
+		Remedy: "restore the database from a backup, or scan again what cannot be read", Err: err,
 	}
 }
 

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,14 +24,17 @@ import (
 type engine interface {
 	name() string
 	location() string // without a password
+	// exists reports whether there is something to open, as far as that can be
+	// told without opening it.
+	exists() bool
 	open() (writer, reader *sql.DB, err error)
 	// size is how many bytes the database takes.
 	size(ctx context.Context, db *sql.DB) (int64, error)
 	// backup writes a copy of the database to a file.
-	backup(ctx context.Context, db *sql.DB, path string) error
+	backup(ctx context.Context, path string) error
 }
 
-const dsnRemedy = "Write sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE."
+const dsnRemedy = "write sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
 
 func parseDSN(dsn string) (engine, error) {
 	scheme, rest, ok := strings.Cut(dsn, ":")
@@ -55,13 +60,18 @@ func parseSQLite(path string) (engine, error) {
 	path = strings.TrimPrefix(path, "//")
 	if path == "" || strings.HasPrefix(path, ":memory:") || strings.ContainsAny(path, "?\x00") {
 		return nil, fault.InvalidField("store.dsn", "sqlite:"+path, "is not the path of a file",
-			"Write sqlite:PATH, such as sqlite:/var/lib/posture/posture.db.")
+			"write sqlite:PATH, such as sqlite:/var/lib/posture/posture.db")
 	}
 	return sqliteFile{path: path}, nil
 }
 
 func (sqliteFile) name() string       { return "sqlite" }
 func (f sqliteFile) location() string { return f.path }
+
+func (f sqliteFile) exists() bool {
+	_, err := os.Stat(f.path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
 
 // open gives one connection that writes and a pool that reads. The pragmas are
 // in the address, so that every connection of a pool has them. With the
@@ -124,12 +134,13 @@ func parsePostgres(dsn string) (engine, error) {
 	if err != nil {
 		// The parser's own words may repeat the password.
 		return nil, fault.InvalidField("store.dsn", "", "is no connection string that PostgreSQL understands",
-			dsnRemedy+" Write special characters of the password as %XX.")
+			dsnRemedy+", with special characters of the password as %XX")
 	}
 	return postgresServer{config: config}, nil
 }
 
 func (postgresServer) name() string { return "postgres" }
+func (postgresServer) exists() bool { return true }
 
 func (p postgresServer) location() string {
 	return fmt.Sprintf("postgres://%s:%d/%s", p.config.Host, p.config.Port, p.config.Database)

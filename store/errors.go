@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,8 +29,24 @@ func (s *Store) fault(err error, op, subject string) error {
 		return fault.Wrap(err, op, subject)
 	}
 	e := classify(err)
-	e.Source, e.Op, e.Subject, e.Err = "store", op, subject, err
+	e.Source, e.Op, e.Subject, e.Err = "store", op, subject, oneLine{err}
 	return e
+}
+
+// oneLine tells an error in one line: PostgreSQL's driver takes a line per
+// address it tried, though they may all say the same.
+type oneLine struct{ error }
+
+func (o oneLine) Unwrap() error { return o.error }
+
+func (o oneLine) Error() string {
+	var lines []string
+	for line := range strings.Lines(o.error.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
 }
 
 func classify(err error) *fault.Error {
@@ -53,7 +70,7 @@ func classify(err error) *fault.Error {
 		strings.Contains(err.Error(), "conn closed"): // pgx has no exported value for it
 		return &fault.Error{
 			Kind: fault.Unavailable, Message: "the database does not answer",
-			Remedy: "See that PostgreSQL runs and can be reached; store.dsn says where it is looked for.",
+			Remedy: "see that PostgreSQL runs and can be reached; store.dsn says where it is looked for",
 		}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
 		return classifySQLite(sqlite3.SQLITE_CANTOPEN)
@@ -70,20 +87,20 @@ func classifySQLite(code int) *fault.Error {
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL:
 		return unavailable("the disk is full",
-			"Make room on the file system of the database; what is stored can still be read, and writing goes on by itself.")
+			"make room on the file system of the database; what is stored can still be read, and writing goes on by itself")
 	case sqlite3.SQLITE_IOERR:
 		return unavailable("the database file cannot be read or written",
-			"See that its disk has room and is sound (dmesg tells), and that no quota is used up.")
+			"see that its disk has room and is sound (dmesg tells), and that no quota is used up")
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
 		return unavailable("another program is writing to the database",
-			"See which other posture commands run; for several at once, use PostgreSQL.")
+			"see which other posture commands run; for several at once, use PostgreSQL")
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
 		return unavailable("the database file cannot be opened for writing",
-			"See that the file and its folder exist and belong to the user that posture runs as.")
+			"see that the file and its folder exist and belong to the user that posture runs as")
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return &fault.Error{
 			Kind: fault.Internal, Message: "the file is damaged or no database",
-			Remedy: "Restore it from a backup, or move it away to begin anew.",
+			Remedy: "restore it from a backup, or move it away to begin anew",
 		}
 	case sqlite3.SQLITE_CONSTRAINT:
 		return &fault.Error{Kind: fault.Conflict}
@@ -100,34 +117,34 @@ func classifyPostgres(state string) *fault.Error {
 	case state == "53100":
 		return &fault.Error{
 			Kind: fault.Unavailable, Message: "the database server's disk is full",
-			Remedy: "Make room on the server; writing goes on by itself.",
+			Remedy: "make room on the server; writing goes on by itself",
 		}
 	case state == "53300":
 		return &fault.Error{
 			Kind: fault.Unavailable, Message: "the database server has no connection free",
-			Remedy: "Raise max_connections; each posture program takes 16 at most.",
+			Remedy: "raise max_connections; each posture program takes 16 at most",
 		}
 	case state == "3D000":
 		return &fault.Error{
 			Kind: fault.Unavailable, Message: "the server has no such database",
-			Remedy: "Create it (createdb), or correct store.dsn.",
+			Remedy: "create it (createdb), or correct store.dsn",
 		}
 	case state == "57014":
 		return &fault.Error{Kind: fault.Timeout}
 	case state == "25006" || strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") || strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "40"):
 		return &fault.Error{
 			Kind: fault.Unavailable, Message: "the database server cannot do that now",
-			Remedy: "See the server's log; a server that starts, stops or recovers is ready again soon.",
+			Remedy: "see the server's log; a server that starts, stops or recovers is ready again soon",
 		}
 	case strings.HasPrefix(state, "28"):
 		return &fault.Error{
 			Kind: fault.Unauthenticated, Message: "the database server refuses the log-in",
-			Remedy: "Correct user and password in store.dsn, or the server's pg_hba.conf.",
+			Remedy: "correct user and password in store.dsn, or the server's pg_hba.conf",
 		}
 	case state == "42501":
 		return &fault.Error{
 			Kind: fault.Forbidden, Message: "the database user may not do that",
-			Remedy: "Make it the owner of the database: ALTER DATABASE … OWNER TO …",
+			Remedy: "make it the owner of the database: ALTER DATABASE … OWNER TO …",
 		}
 	case strings.HasPrefix(state, "23"):
 		return &fault.Error{Kind: fault.Conflict}

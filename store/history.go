@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 )
 
@@ -48,6 +49,9 @@ ORDER BY at`, key, micros(from), micros(to))
 // others may write in between.
 const historyAtOnce = 5000
 
+// KeepDays is how many recorded days are kept: enough to plot a year.
+const KeepDays = 400
+
 // Prune removes what is older than the last n days that [Store.RecordDay] has
 // recorded, and reports how many days and history entries those were. It counts
 // recorded days instead of asking the clock: a clock that jumps ahead costs
@@ -57,7 +61,7 @@ func (s *Store) Prune(ctx context.Context, n int) (days, entries int64, err erro
 	var limit sql.NullInt64
 	err = s.db.QueryRowContext(ctx,
 		"SELECT min(day) FROM (SELECT day FROM trend_days ORDER BY day DESC LIMIT $1) AS kept HAVING count(*) = $1", n).Scan(&limit)
-	if err != nil && err != sql.ErrNoRows { //nolint:errorlint // Scan returns it as it is
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, s.fault(err, "prune history", "")
 	}
 	if !limit.Valid {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -42,12 +44,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.fault(err, op, s.engine.location())
 	}
+	latest := newest(steps(s.engine))
 	for before := int64(-1); ; {
 		version, err := s.version(ctx)
 		if err != nil {
 			return s.fault(err, op, s.engine.location())
 		}
-		latest := newest(provider)
 		if version > latest {
 			return tooNew(version, latest)
 		}
@@ -74,22 +76,18 @@ func (s *Store) migrate(ctx context.Context) error {
 
 // checkSchema refuses a schema that this program does not speak.
 func (s *Store) checkSchema(ctx context.Context) error {
-	provider, err := s.provider()
-	if err != nil {
-		return s.fault(err, "check schema", s.engine.location())
-	}
 	version, err := s.version(ctx)
 	if err != nil {
 		return s.fault(err, "check schema", s.engine.location())
 	}
-	switch latest := newest(provider); {
+	switch latest := newest(steps(s.engine)); {
 	case version > latest:
 		return tooNew(version, latest)
 	case version < latest:
 		return &fault.Error{
 			Kind: fault.Conflict, Source: "store", Op: "check schema",
 			Message: fmt.Sprintf("the database has schema version %d, this program needs version %d", version, latest),
-			Remedy:  "Run posture db migrate.",
+			Remedy:  "run posture db migrate",
 		}
 	}
 	return nil
@@ -99,7 +97,7 @@ func tooNew(version, latest int64) error {
 	return &fault.Error{
 		Kind: fault.Conflict, Source: "store", Op: "check schema",
 		Message: fmt.Sprintf("the database has schema version %d, this program knows versions up to %d", version, latest),
-		Remedy:  "Run the posture that made it, or a newer one; to stay with this one, restore a backup from before the upgrade.",
+		Remedy:  "run the posture that made it, or a newer one; to stay with this one, restore a backup from before the upgrade",
 	}
 }
 
@@ -117,10 +115,29 @@ func (s *Store) provider() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, s.writer, folder, options...)
 }
 
+// steps lists the migrations that this program knows, oldest first.
+func steps(e engine) []Migration {
+	files, err := migrations.ReadDir("migrations/" + e.name())
+	if err != nil {
+		return nil // they are part of the program
+	}
+	known := make([]Migration, 0, len(files))
+	for _, f := range files {
+		number, name, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".sql"), "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err == nil {
+			known = append(known, Migration{Version: version, Name: name})
+		}
+	}
+	return known
+}
+
 // newest is the last version that this program knows.
-func newest(p *goose.Provider) int64 {
-	sources := p.ListSources()
-	return sources[len(sources)-1].Version
+func newest(known []Migration) int64 {
+	if len(known) == 0 {
+		return 0
+	}
+	return known[len(known)-1].Version
 }
 
 // version is the schema's version, 0 for an empty database.

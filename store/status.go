@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"path"
 )
 
 // Status is the state of a database and of its schema.
@@ -27,8 +26,12 @@ type Migration struct {
 func (s Status) Current() bool { return s.Version == s.Latest }
 
 // Inspect tells the state of a database without changing it, whatever version
-// its schema has. (A SQLite file that does not exist is made, empty.)
+// its schema has; that of a SQLite file that is not there yet is version 0.
 func Inspect(ctx context.Context, o Options) (Status, error) {
+	if e, err := parseDSN(o.DSN); err == nil && !e.exists() {
+		status := newStatus(e)
+		return status, nil
+	}
 	s, err := connect(ctx, o)
 	if err != nil {
 		return Status{}, err
@@ -40,20 +43,19 @@ func Inspect(ctx context.Context, o Options) (Status, error) {
 // Status tells the state of the database.
 func (s *Store) Status(ctx context.Context) (Status, error) {
 	const op = "read status"
-	status := Status{Engine: s.engine.name(), Location: s.engine.location()}
-	provider, err := s.provider()
-	if err != nil {
-		return status, s.fault(err, op, status.Location)
-	}
+	status := newStatus(s.engine)
+	var err error
 	if status.Version, err = s.version(ctx); err != nil {
 		return status, s.fault(err, op, status.Location)
 	}
-	status.Latest = newest(provider)
-	for _, source := range provider.ListSources() {
-		status.Migrations = append(status.Migrations, Migration{
-			Version: source.Version, Name: path.Base(source.Path), Applied: source.Version <= status.Version,
-		})
+	for i := range status.Migrations {
+		status.Migrations[i].Applied = status.Migrations[i].Version <= status.Version
 	}
 	status.Bytes, err = s.engine.size(ctx, s.db)
 	return status, s.fault(err, op, status.Location)
+}
+
+func newStatus(e engine) Status {
+	known := steps(e)
+	return Status{Engine: e.name(), Location: e.location(), Latest: newest(known), Migrations: known}
 }

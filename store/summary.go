@@ -26,12 +26,12 @@ func Summarise(devices []device.Device) Summary {
 	return s
 }
 
-// Add adds what another has counted.
-func (s Summary) Add(other Summary) {
+// Add adds what another has counted, a number of times.
+func (s Summary) Add(other Summary, times int) {
 	for practice, platforms := range other {
 		for platform, statuses := range platforms {
 			for status, n := range statuses {
-				s.add(practice, platform, status, n)
+				s.add(practice, platform, status, n*times)
 			}
 		}
 	}

@@ -27,21 +27,41 @@ func (s *Store) Census(ctx context.Context, since time.Time) (Census, error) {
 		return c, s.fault(err, op, "")
 	}
 	defer func() { _ = rows.Close() }()
+	alike := map[string]int{} // how many people have a summary
 	for rows.Next() {
 		var devices int
 		var kept string
 		if err := rows.Scan(&devices, &kept); err != nil {
 			return c, s.fault(err, op, "")
 		}
-		summary, err := decodeSummary(kept)
-		if err != nil {
-			return c, s.fault(err, op, "")
-		}
 		c.People++
 		c.Devices += devices
-		c.Summary.Add(summary)
+		if alike[kept]++; len(alike) == summariesAtOnce {
+			if err := c.Summary.addKept(alike); err != nil {
+				return c, s.fault(err, op, "")
+			}
+			clear(alike)
+		}
 	}
-	return c, s.fault(rows.Err(), op, "")
+	if err := rows.Err(); err != nil {
+		return c, s.fault(err, op, "")
+	}
+	return c, s.fault(c.Summary.addKept(alike), op, "")
+}
+
+// summariesAtOnce bounds how many different summaries wait to be read. Most
+// people's are like somebody else's, so reading each only once saves most work.
+const summariesAtOnce = 10_000
+
+func (s Summary) addKept(alike map[string]int) error {
+	for kept, people := range alike {
+		summary, err := decodeSummary(kept)
+		if err != nil {
+			return err
+		}
+		s.Add(summary, people)
+	}
+	return nil
 }
 
 // RecordDay keeps the census as the state on a day, the calendar day of the time

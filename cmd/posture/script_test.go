@@ -55,7 +55,7 @@ func TestScript(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"normalize": normalize},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"normalize": normalize, "queue": queue},
 	})
 }
 

@@ -24,9 +24,10 @@ type visitor struct {
 }
 
 // statuses gives what a visitor is answered, action by action.
-func statuses(public, viewPerson, viewAny, sendFeedback, administer int) map[auth.Action]int {
+func statuses(public, viewPerson, viewAny, sendFeedback, administer, view, change int) map[auth.Action]int {
 	return map[auth.Action]int{
 		auth.Public: public, auth.ViewPerson: viewPerson, auth.ViewAny: viewAny, auth.SendFeedback: sendFeedback, auth.Administer: administer,
+		auth.ViewAdministration: view, auth.ChangeAdministration: change,
 	}
 }
 
@@ -43,15 +44,15 @@ func visitors(t *testing.T) []visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := statuses(200, 401, 401, 401, 401)
-	all := statuses(200, 200, 200, 200, 200)
+	nothing := statuses(200, 401, 401, 401, 401, 401, 401)
+	all := statuses(200, 200, 200, 200, 200, 200, 200)
 	return []visitor{
 		{"nobody", false, func(*http.Request) {}, nothing, false},
-		{"own person", false, bearer(token(t, ada)), statuses(200, 200, 403, 200, 403), false},
-		{"own person in another case", false, bearer(token(t, "ADA@Example.com")), statuses(200, 200, 403, 200, 403), false},
-		{"wrong person", false, bearer(token(t, "eve@example.com")), statuses(200, 403, 403, 403, 403), false},
-		{"a person whose address begins alike", false, bearer(token(t, ada+".evil")), statuses(200, 403, 403, 403, 403), false},
-		{"a look-alike letter", false, bearer(token(t, "ada@exam\u017fle.com")), statuses(200, 403, 403, 403, 403), false},
+		{"own person", false, bearer(token(t, ada)), statuses(200, 200, 403, 200, 403, 403, 403), false},
+		{"own person in another case", false, bearer(token(t, "ADA@Example.com")), statuses(200, 200, 403, 200, 403, 403, 403), false},
+		{"wrong person", false, bearer(token(t, "eve@example.com")), statuses(200, 403, 403, 403, 403, 403, 403), false},
+		{"a person whose address begins alike", false, bearer(token(t, ada+".evil")), statuses(200, 403, 403, 403, 403, 403, 403), false},
+		{"a look-alike letter", false, bearer(token(t, "ada@exam\u017fle.com")), statuses(200, 403, 403, 403, 403, 403, 403), false},
 		{"everyone", false, bearer(token(t, auth.Everyone)), all, false},
 		{"listed administrator", false, bearer(token(t, "root@EXAMPLE.com")), all, false},
 		{"expired administrator", false, bearer(expired), nothing, false},
@@ -61,13 +62,13 @@ func visitors(t *testing.T) []visitor {
 		{"cookie", false, func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "token", Value: token(t, auth.Everyone)}) }, nothing, false},
 		{"token in the query", false, func(r *http.Request) { r.URL.RawQuery = "token=" + token(t, auth.Everyone) }, nothing, false},
 		{"nobody at an open server", true, func(*http.Request) {}, all, false},
-		{"person at an open server", true, bearer(token(t, ada)), statuses(200, 200, 403, 200, 403), false},
+		{"person at an open server", true, bearer(token(t, ada)), statuses(200, 200, 403, 200, 403, 403, 403), false},
 		{"expired at an open server", true, bearer(expired), nothing, false},
 		{"an open server by address", true, func(r *http.Request) { r.Host = "[::1]:8443" }, all, false},
-		{"an open server by another's name", true, func(r *http.Request) { r.Host = "rebound.example:8443" }, statuses(200, 403, 403, 403, 403), false},
-		{"an open server without a name", true, func(r *http.Request) { r.Host = "" }, statuses(200, 403, 403, 403, 403), false},
-		{"another web site at an open server", true, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, statuses(200, 200, 200, 403, 200), true},
-		{"another origin at an open server", true, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, statuses(200, 200, 200, 403, 200), true},
+		{"an open server by another's name", true, func(r *http.Request) { r.Host = "rebound.example:8443" }, statuses(200, 403, 403, 403, 403, 403, 403), false},
+		{"an open server without a name", true, func(r *http.Request) { r.Host = "" }, statuses(200, 403, 403, 403, 403, 403, 403), false},
+		{"another web site at an open server", true, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, statuses(200, 200, 200, 403, 200, 200, 403), true},
+		{"another origin at an open server", true, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, statuses(200, 200, 200, 403, 200, 200, 403), true},
 	}
 }
 
@@ -83,7 +84,7 @@ func TestAccess(t *testing.T) {
 			s := serve(t, policy, offering("jamf", full("jamf")))
 			for _, line := range s.table {
 				method, path := concrete(line.Pattern)
-				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(`{"user_id":"`+ada+`","id":"n1","feedback":"mine"}`))
+				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(bodyFor(line.Pattern)))
 				r.Host = "localhost"
 				v.send(r)
 				w := s.send(r)
@@ -126,6 +127,10 @@ func TestAccess_Classes(t *testing.T) {
 		switch {
 		case strings.HasSuffix(line.Pattern, "/openapi.json"):
 			want = auth.Public
+		case strings.HasPrefix(line.Pattern, "PUT ") && strings.Contains(line.Pattern, "administration"):
+			want = auth.ChangeAdministration
+		case strings.Contains(line.Pattern, "administration"):
+			want = auth.ViewAdministration
 		case strings.HasPrefix(line.Pattern, "POST /api/v1/feedback/"):
 			want = auth.SendFeedback
 		case strings.HasSuffix(line.Pattern, "/{email}"), strings.HasSuffix(line.Pattern, "/{email}/rescan"):

@@ -123,3 +123,26 @@ func TestRescan(t *testing.T) {
 		t.Errorf("somebody else: %d", w.Code)
 	}
 }
+
+// Every look at records is passed on with what was shown, also the refused one,
+// and nothing else is.
+func TestAccessesArePassedOn(t *testing.T) {
+	t.Parallel()
+	s := serve(t, locked(), offering("jamf", full("jamf")))
+	s.logsAccess = true
+	shown := s.do(t, "GET", "/api/v1/posture/"+ada, auth.Everyone, "")
+	s.do(t, "GET", "/api/v1/devices/serial/"+serial, auth.Everyone, "")
+	s.do(t, "GET", "/api/v1/posture/"+ada, "eve@example.com", "")
+	s.do(t, "GET", "/api/v1/plugins", auth.Everyone, "")
+	s.do(t, "GET", "/api/v1/openapi.json", auth.Everyone, "")
+	if len(s.looks) != 3 {
+		t.Fatalf("passed on %+v", s.looks)
+	}
+	first, refused := s.looks[0], s.looks[2]
+	if first.Who != auth.Everyone || first.Email != ada || first.Status != http.StatusOK || string(first.Shown) != shown.Body.String() || first.Request != shown.Header().Get("X-Request-Id") {
+		t.Errorf("passed on %+v", first)
+	}
+	if refused.Who != "eve@example.com" || refused.Status != http.StatusForbidden || refused.Email != ada {
+		t.Errorf("passed on %+v", refused)
+	}
+}

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/postureproject/posture/adminevent"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/auth"
@@ -27,8 +29,14 @@ type Host interface {
 	Pipeline() *scan.Pipeline
 	// Answers gives answers about people, kept or new.
 	Answers() *recall.Recall
+	// Runs has the runs over everybody; nil without a store.
+	Runs() Runs
 	// LookedUp is told how the sources fared that were asked directly.
 	LookedUp(ctx context.Context, key scan.Key, value string, outcomes []device.Outcome, by recall.Asker)
+	// LogsAccess reports whether every look at records is to be passed on, and
+	// Accessed passes one on.
+	LogsAccess() bool
+	Accessed(ctx context.Context, l recall.Look)
 	// MaxAge is how old a kept answer may be unless a request says otherwise.
 	MaxAge() time.Duration
 	// Policy says who may do what.
@@ -37,6 +45,8 @@ type Host interface {
 	SendFeedback(ctx context.Context, plugin string, f device.Feedback) error
 	// PluginStatus tells how every plugin is, as a JSON value.
 	PluginStatus() any
+	// AdminEvents has the record of what failed; nil without a store.
+	AdminEvents() *adminevent.Recorder
 }
 
 // API answers requests.
@@ -85,7 +95,7 @@ func (s subject) target() string {
 }
 
 func (a *API) routes() []route {
-	return []route{
+	return append([]route{
 		{"GET /api/v1/openapi.json", auth.Public, false, a.describe},
 		{"GET /api/v1/posture/{email}", auth.ViewPerson, true, a.posture},
 		{"POST /api/v1/posture/{email}/rescan", auth.ViewPerson, false, a.rescan},
@@ -106,7 +116,7 @@ func (a *API) routes() []route {
 		{"GET /api/v1/notifications/{plugin}/email/{email}", auth.ViewPerson, true, a.notifications},
 		{"POST /api/v1/feedback/{plugin}", auth.SendFeedback, false, a.feedback},
 		{"GET /api/v1/plugins", auth.Administer, false, a.plugins},
-	}
+	}, append(a.administration(), a.nightly()...)...)
 }
 
 // Register adds the routes to a mux.
@@ -129,6 +139,11 @@ func (a *API) guard(rt route) http.Handler {
 				defer release()
 			}
 		}
+		if looks := rt.action == auth.ViewPerson || rt.action == auth.ViewAny; looks && a.host.LogsAccess() {
+			shown := &shownWriter{ResponseWriter: w}
+			w = shown
+			defer func() { a.host.Accessed(r.Context(), shown.look(r, s)) }()
+		}
 		if err == nil {
 			err = rt.handle(w, r, s)
 		}
@@ -136,6 +151,46 @@ func (a *API) guard(rt route) http.Handler {
 			a.fail(w, r, err)
 		}
 	})
+}
+
+// shownWriter keeps what is shown, for the log of accesses.
+type shownWriter struct {
+	http.ResponseWriter
+	status int
+	body   []byte
+	large  bool
+}
+
+// maxShown is how much of an answer the log of accesses takes.
+const maxShown = device.MaxDelivery / 2
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *shownWriter) WriteHeader(status int) {
+	w.status = cmp.Or(w.status, status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *shownWriter) Write(b []byte) (int, error) {
+	w.status = cmp.Or(w.status, http.StatusOK)
+	if w.large = w.large || len(w.body)+len(b) > maxShown; !w.large {
+		w.body = append(w.body, b...)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *shownWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// look says who saw what. What is no JSON or too large is left out.
+func (w *shownWriter) look(r *http.Request, s subject) recall.Look {
+	l := recall.Look{
+		Asker: asker(w, r, s), Method: r.Method, Path: r.URL.Path, Remote: r.RemoteAddr, Email: s.email, Status: w.status,
+	}
+	if !w.large && json.Valid(w.body) {
+		l.Shown = w.body
+	}
+	return l
 }
 
 // admit identifies and authorises before it looks at the rest of the request, so

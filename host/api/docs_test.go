@@ -49,6 +49,9 @@ func routesTable(s *service, doc document) string {
 		auth.ViewAny:      {"no", "no", "yes"},
 		auth.SendFeedback: {"no", "own answers", "yes"},
 		auth.Administer:   {"no", "no", "yes"},
+
+		auth.ViewAdministration:   {"no", "no", "yes"},
+		auth.ChangeAdministration: {"no", "no", "yes"},
 	}
 	var b strings.Builder
 	b.WriteString("| route | answer | action | without a token | person | administrator |\n|---|---|---|---|---|---|\n")

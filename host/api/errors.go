@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/postureproject/posture/fault"
 )
@@ -44,7 +45,46 @@ func statusOf(k fault.Kind) int {
 	}
 }
 
-// fail answers with an error.
+// unprocessable is a request that is well formed and asks for what cannot be.
+type unprocessable struct{ error }
+
+func (u *unprocessable) Unwrap() error { return u.error }
+
+// peerPrefix begins the paths that StackRox has too; their errors have its shape.
+const peerPrefix = "/v1/"
+
+// peerStatus is an error as google.rpc.Status says it.
+type peerStatus struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Details []any  `json:"details"`
+}
+
+// peerError gives an error with its number among the codes of gRPC.
+func peerError(k fault.Kind, message string) peerStatus {
+	s := peerStatus{Code: 13, Message: message, Details: []any{}} // INTERNAL
+	switch k {
+	case fault.Invalid:
+		s.Code = 3 // INVALID_ARGUMENT
+	case fault.Timeout:
+		s.Code = 4 // DEADLINE_EXCEEDED
+	case fault.NotFound:
+		s.Code = 5
+	case fault.Forbidden:
+		s.Code = 7 // PERMISSION_DENIED
+	case fault.RateLimited:
+		s.Code = 8 // RESOURCE_EXHAUSTED
+	case fault.Conflict:
+		s.Code = 10 // ABORTED
+	case fault.Unavailable:
+		s.Code = 14
+	case fault.Unauthenticated:
+		s.Code = 16
+	}
+	return s
+}
+
+// fail answers with an error, in the shape that clients of the path expect.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	kind := fault.KindOf(err)
 	var body errorBody
@@ -60,10 +100,18 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		a.logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err.Error())
 		body.Error.Message, body.Error.Remedy = "something went wrong on our side", "tell an administrator; the log has the cause"
 	}
-	a.write(w, statusOf(kind), fault.RetryAfterOf(err).Seconds(), body)
+	status := statusOf(kind)
+	if refused := (*unprocessable)(nil); errors.As(err, &refused) {
+		status = http.StatusUnprocessableEntity
+	}
+	if strings.HasPrefix(r.URL.Path, peerPrefix) {
+		a.writeJSON(w, status, fault.RetryAfterOf(err).Seconds(), peerError(kind, body.Error.Message))
+		return
+	}
+	a.writeJSON(w, status, fault.RetryAfterOf(err).Seconds(), body)
 }
 
-func (a *API) write(w http.ResponseWriter, status int, retryAfter float64, body errorBody) {
+func (a *API) writeJSON(w http.ResponseWriter, status int, retryAfter float64, body any) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="posture"`)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/postureproject/posture/adminevent"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/api"
@@ -130,17 +131,31 @@ type posture struct {
 	pipeline *scan.Pipeline
 	answers  *recall.Recall
 	keeper   *keeper
+	recorder *adminevent.Recorder
 	maxAge   time.Duration
-	policy   auth.Policy
-	mu       sync.Mutex
-	sent     []device.Feedback
+
+	runs       api.Runs
+	logsAccess bool
+	looks      []recall.Look
+	policy     auth.Policy
+	mu         sync.Mutex
+	sent       []device.Feedback
 }
 
 func (p *posture) Pipeline() *scan.Pipeline                                                   { return p.pipeline }
 func (p *posture) Policy() auth.Policy                                                        { return p.policy }
 func (p *posture) Answers() *recall.Recall                                                    { return p.answers }
 func (p *posture) LookedUp(context.Context, scan.Key, string, []device.Outcome, recall.Asker) {}
-func (p *posture) MaxAge() time.Duration                                                      { return p.maxAge }
+func (p *posture) Runs() api.Runs                                                             { return p.runs }
+func (p *posture) LogsAccess() bool                                                           { return p.logsAccess }
+func (p *posture) Accessed(_ context.Context, l recall.Look) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks = append(p.looks, l)
+}
+func (p *posture) MaxAge() time.Duration { return p.maxAge }
+
+func (p *posture) AdminEvents() *adminevent.Recorder { return p.recorder }
 
 func (p *posture) SendFeedback(_ context.Context, plugin string, f device.Feedback) error {
 	if plugin != "jamf" {
@@ -238,6 +253,7 @@ func serve(t *testing.T, policy auth.Policy, sources ...scan.Source) *service {
 	s.keeper = &keeper{}
 	s.answers = recall.New(t.Context(), recall.Options{Pipeline: s.Pipeline, Keeper: s.keeper, AtOnce: 4, Logger: logger, Now: now})
 	t.Cleanup(s.answers.Close)
+	s.recorder = eventRecorder(t)
 	mux := http.NewServeMux()
 	a := api.New(s.posture, logger, 4)
 	a.Register(mux)
@@ -280,9 +296,11 @@ func (s *service) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// failure is the shape of an error answer.
+// failure is the shape of an error answer, of either kind.
 type failure struct {
-	Error struct{ Code, Message, Field, Remedy string } `json:"error"`
+	Error   struct{ Code, Message, Field, Remedy string } `json:"error"`
+	Code    int                                           // as google.rpc.Status says it
+	Message string
 }
 
 func failureIn(t *testing.T, w *httptest.ResponseRecorder) failure {
@@ -292,7 +310,7 @@ func failureIn(t *testing.T, w *httptest.ResponseRecorder) failure {
 		t.Fatal(err)
 	}
 	var f failure
-	if err := json.Unmarshal(body, &f); err != nil || f.Error.Code == "" || f.Error.Message == "" {
+	if err := json.Unmarshal(body, &f); err != nil || (f.Error.Code == "" || f.Error.Message == "") && (f.Code == 0 || f.Message == "") {
 		t.Errorf("%d answer is not a JSON error: %q (%v)", w.Code, body, err)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
@@ -304,5 +322,5 @@ func failureIn(t *testing.T, w *httptest.ResponseRecorder) failure {
 // concrete fills in a route's path.
 func concrete(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{email}", ada, "{serial}", serial, "{mac}", mac, "{plugin}", "jamf").Replace(path)
+	return method, strings.NewReplacer("{email}", ada, "{serial}", serial, "{mac}", mac, "{plugin}", "jamf", "{id}", eventID()).Replace(path)
 }

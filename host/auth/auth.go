@@ -36,6 +36,9 @@ const (
 	ViewAny      Action = "view_any"      // devices of whomever, by serial or MAC
 	SendFeedback Action = "send_feedback" // answer one's own notifications
 	Administer   Action = "administer"    // the state of Posture itself
+
+	ViewAdministration   Action = "view_administration"   // what failed, for whom, and why
+	ChangeAdministration Action = "change_administration" // for how long that is kept
 )
 
 // Policy decides. The zero value denies everything but what is public.

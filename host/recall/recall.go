@@ -44,6 +44,15 @@ type Asker struct {
 	Request string // the request's id, to be found in the log
 }
 
+// Look is one look at somebody's records.
+type Look struct {
+	Asker
+	Method, Path, Remote string
+	Email                string // whom at, if it is a person
+	Status               int
+	Shown                []byte // JSON; nil when it was too large or none
+}
+
 // keepLimit bounds reading and writing of one kept answer: a store that hangs
 // must not hold up those who wait.
 const keepLimit = 5 * time.Second

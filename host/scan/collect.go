@@ -47,6 +47,18 @@ func (p *Pipeline) Collect(ctx context.Context, r Request) ([]device.Collection,
 	return c.collections, g.outcomes
 }
 
+// Transform passes devices through the device stages. A stage that fails is left
+// out and told of, as are all external ones.
+func (p *Pipeline) Transform(ctx context.Context, devices []device.Device) ([]device.Device, []device.Outcome) {
+	g := &gathering{pipeline: p}
+	devices = g.transform(ctx, devices)
+	return devices, g.stages
+}
+
+// Keys gives what a device can be looked up by: its serial number and usable MACs,
+// without what the configuration calls a placeholder.
+func (p *Pipeline) Keys(d device.Device) (serial string, macs []device.MAC) { return p.lookUpKeys(d) }
+
 // collector sorts records by their sources.
 type collector struct {
 	at          time.Time

@@ -39,7 +39,7 @@ func TestCollect_Skip(t *testing.T) {
 	jamf := &fake{records: []device.Device{record("jamf", "", "S1")}}
 	p := pipeline(t, owner("stock", stock), everything("jamf", jamf))
 	collections, _ := p.Collect(t.Context(), scan.Request{
-		Email: ada, Skip: func(source string) bool { return source == "stock" }, Owned: stock.records,
+		Email: ada, Skip: func(source, namespace string) bool { return source == "stock" && namespace == scan.NamespaceOwnership }, Owned: stock.records,
 	})
 	if asked := stock.questions(); len(asked) > 0 {
 		t.Errorf("asked %v", asked)

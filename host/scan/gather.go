@@ -55,7 +55,7 @@ func (g *gathering) run(ctx context.Context, sources []Source, parts Parts) {
 			g.report(outcomeOf(s.Name, NamespaceSources, 0, 0, s.Down))
 			continue
 		}
-		devices := parts.Devices && (g.request.Skip == nil || !g.request.Skip(s.Name))
+		devices := parts.Devices && g.request.wants(s, s.deviceNamespace())
 		if devices && s.Ownership && s.ByEmail {
 			owners.Add(1)
 			g.lookUps = append(g.lookUps, func() {
@@ -90,13 +90,13 @@ func (g *gathering) start() {
 // askRest adds the look-ups that no other depends on.
 func (g *gathering) askRest(ctx context.Context, i int, s Source, parts Parts) {
 	email := g.request.Email
-	if parts.Events && s.Events {
+	if parts.Events && s.Events && g.request.wants(s, NamespaceEvents) {
 		g.lookUps = append(g.lookUps, func() { g.events[i] = ask(ctx, g, s, NamespaceEvents, email, s.Ask.EventsByEmail) })
 	}
-	if parts.Accounts && s.Accounts {
+	if parts.Accounts && s.Accounts && g.request.wants(s, NamespaceAccounts) {
 		g.lookUps = append(g.lookUps, func() { g.accounts[i] = ask(ctx, g, s, NamespaceAccounts, email, s.Ask.AccountsByEmail) })
 	}
-	if parts.Notifications && s.Notifications {
+	if parts.Notifications && s.Notifications && g.request.wants(s, NamespaceNotifications) {
 		g.lookUps = append(g.lookUps, func() {
 			g.notifications[i] = ask(ctx, g, s, NamespaceNotifications, email, s.Ask.NotificationsByEmail)
 		})

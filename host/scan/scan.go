@@ -43,6 +43,8 @@ type Source struct {
 	// Ownership sources tell which serials and MACs belong to a person; these
 	// are then looked up in the others.
 	Ownership bool
+	// ListsDevices and ListsUsers say whether it can list all that it has.
+	ListsDevices, ListsUsers bool
 
 	// What its device records report, to tell what is missing when it fails.
 	Practices []string
@@ -134,8 +136,9 @@ func (p Parts) orAll() Parts {
 type Request struct {
 	Email string
 	Only  []string // names of sources; empty means all
-	// Skip, when set, leaves out the devices of sources that are known already.
-	Skip func(source string) bool
+	// Skip, when set, leaves out what of a source is known already, by the
+	// namespace that its outcome would have.
+	Skip func(source, namespace string) bool
 	// Owned is what is known to belong to the person beside what the ownership
 	// sources say now: it is looked up in the others, and no part of the answer.
 	Owned []device.Device
@@ -143,6 +146,11 @@ type Request struct {
 	// Progress, when set, is called once per outcome as soon as it is known, one
 	// call at a time; it must not block.
 	Progress func(device.Outcome)
+}
+
+// wants reports whether something of a source is to be asked for.
+func (r Request) wants(s Source, namespace string) bool {
+	return r.Skip == nil || !r.Skip(s.Name, namespace)
 }
 
 // chosen gives the sources that a request wants.

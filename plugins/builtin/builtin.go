@@ -13,6 +13,9 @@ import (
 	"github.com/postureproject/posture/plugins/jamf"
 	"github.com/postureproject/posture/plugins/landesk"
 	"github.com/postureproject/posture/plugins/sdk"
+	"github.com/postureproject/posture/sinks/atlas"
+	"github.com/postureproject/posture/sinks/elastic"
+	"github.com/postureproject/posture/sinks/rest"
 )
 
 // entry names one plugin. Making it costs nothing until it is asked for.
@@ -23,13 +26,18 @@ type entry struct {
 
 func table() []entry {
 	return []entry{
+		{"atlas", atlas.Plugin},
+		{"batch_es", elastic.PluginBatch},
+		{"batch_restful_summary", rest.PluginSummary},
 		{"bitfit", bitfit.Plugin},
 		{"duo", duo.Plugin},
+		{"es_logger", elastic.PluginLogger},
 		{"es_notifications", esnotifications.Plugin},
 		{"file", file.Plugin},
 		{"google", google.Plugin},
 		{"jamf", jamf.Plugin},
 		{"landesk", landesk.Plugin},
+		{"restful_feedback", rest.PluginFeedback},
 	}
 }
 

@@ -51,6 +51,9 @@ func newSource(c config, hosts []*url.URL, env sdk.Env) (*Source, error) {
 	return s, nil
 }
 
+// Close gives the source's connections up.
+func (s *Source) Close() { s.cluster.Close() }
+
 // NotificationsByEmail implements [sdk.NotificationsByEmail]. It gives only
 // documents whose email is the address itself, without case: a match query on an
 // analysed field also finds people who share a part of it.

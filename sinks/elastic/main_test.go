@@ -38,7 +38,7 @@ func newCluster(t *testing.T, o simulator.Options) (s *simulator.Server, url str
 // batch opens the sink batch_es; retries cost time and are left out.
 func batch(t *testing.T, url string, more ...map[string]any) *sdk.Client {
 	t.Helper()
-	return sdktest.Open(t, elastic.BatchPlugin(), with(url, more...), sdktest.WithTimeout(5*time.Second))
+	return sdktest.Open(t, elastic.PluginBatch(), with(url, more...), sdktest.WithTimeout(5*time.Second))
 }
 
 func with(url string, more ...map[string]any) map[string]any {

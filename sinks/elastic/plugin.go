@@ -30,15 +30,16 @@ type settings struct {
 	Prefix   string `json:"ELASTICSEARCH_INDEX_PREFIX" doc:"What the names of the monthly indices begin with; year and month follow, such as 202611. Needed, unless ELASTICSEARCH_INDEX is given" example:"stethoscope_devices-"`
 	Index    string `json:"ELASTICSEARCH_INDEX" doc:"Older name of ELASTICSEARCH_INDEX_PREFIX"`
 	Template bool   `json:"ELASTICSEARCH_TEMPLATE" doc:"Install the index template and renew it; without, an administrator does so before the first document" default:"true"`
+	Health   string `json:"HEALTHCHECK_URL" doc:"Address that answers a GET with 2xx when the other side is well; the connectivity test asks there first" example:"https://es.example.com/health" secret:"true"`
 }
 
-// BatchPlugin describes the sink batch_es.
-func BatchPlugin() sdk.Plugin {
+// PluginBatch describes the sink batch_es.
+func PluginBatch() sdk.Plugin {
 	return plugin(BatchName, "Devices of the nightly run into Elasticsearch", device.DeliverDevice)
 }
 
-// LoggerPlugin describes the sink es_logger.
-func LoggerPlugin() sdk.Plugin {
+// PluginLogger describes the sink es_logger.
+func PluginLogger() sdk.Plugin {
 	return plugin(LoggerName, "Every access, with what was shown, into Elasticsearch", device.DeliverAccess)
 }
 
@@ -59,6 +60,7 @@ func plugin(name, summary, kind string) sdk.Plugin {
 func (c settings) check() (prefix string, hosts []*url.URL, err error) {
 	invalid := &fault.Error{Kind: fault.Invalid, Op: "read configuration"}
 	hosts = c.Check(invalid)
+	checkHealthURL(c.Health, invalid)
 	add := func(name, reason, remedy string) {
 		invalid.Fields = append(invalid.Fields, fault.Field{Name: name, Reason: reason, Remedy: remedy})
 	}

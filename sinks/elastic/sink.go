@@ -29,6 +29,7 @@ type Sink struct {
 	prefix   string
 	cluster  *escluster.Cluster
 	template *template // nil when an administrator looks after it
+	health   *health
 	logger   *slog.Logger
 	maxBytes atomic.Int64 // of one bulk request; shrinks when the other side refuses
 }
@@ -38,7 +39,11 @@ func open(name, kind, prefix string, c settings, hosts []*url.URL, env sdk.Env) 
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{name: name, kind: kind, prefix: prefix, cluster: cluster, logger: env.Logger}
+	asks, err := newHealth(name, c.Health, c.Settings.Settings, env)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{name: name, kind: kind, prefix: prefix, cluster: cluster, health: asks, logger: env.Logger}
 	s.maxBytes.Store(maxBulkBytes)
 	if c.Template {
 		if s.template, err = newTemplate(cluster, kind, prefix, env.Logger); err != nil {
@@ -47,6 +52,9 @@ func open(name, kind, prefix string, c settings, hosts []*url.URL, env sdk.Env) 
 	}
 	return s, nil
 }
+
+// Close gives the sink's connections up.
+func (s *Sink) Close() { s.cluster.Close() }
 
 // Deliver implements [sdk.Deliverer]. A document is refused for good only when the
 // cluster says that it is the document's fault; whatever else goes wrong, a proxy's
@@ -99,9 +107,12 @@ func notTheDocuments(err error) error {
 	return &pending
 }
 
-// TestConnectivity implements [sdk.ConnectivityTester]: it asks for the cluster,
-// for the privileges, and for the index template. It writes nothing.
+// TestConnectivity implements [sdk.ConnectivityTester]: it asks HEALTHCHECK_URL,
+// if any, then for the cluster, the privileges and the index template. It writes nothing.
 func (s *Sink) TestConnectivity(ctx context.Context) (string, error) {
+	if err := s.health.ask(ctx); err != nil {
+		return "", err
+	}
 	about, err := s.cluster.About(ctx)
 	if err != nil {
 		return "", err

@@ -95,9 +95,9 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	actions, problem := readBulk(body)
+	actions, kind, problem := readBulk(body)
 	if problem != "" {
-		fail(w, http.StatusBadRequest, "illegal_argument_exception", problem, "")
+		fail(w, http.StatusBadRequest, kind, problem, "")
 		return
 	}
 	s.store.bulks = append(s.store.bulks, len(actions))
@@ -116,13 +116,14 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request) {
 
 // readBulk reads a whole bulk request; like Elasticsearch, it refuses it as a
 // whole when a line cannot be understood or an identifier is too long.
-func readBulk(body []byte) (actions []bulkAction, problem string) {
+func readBulk(body []byte) (actions []bulkAction, kind, problem string) {
+	const malformed = "illegal_argument_exception"
 	if len(body) == 0 || body[len(body)-1] != '\n' {
-		return nil, "The bulk request must be terminated by a newline [\\n]"
+		return nil, malformed, "The bulk request must be terminated by a newline [\\n]"
 	}
 	lines := bytes.Split(body[:len(body)-1], []byte("\n"))
 	if len(lines)%2 != 0 {
-		return nil, "Malformed action/metadata line"
+		return nil, malformed, "Malformed action/metadata line"
 	}
 	for i := 0; i < len(lines); i += 2 {
 		var meta map[string]struct {
@@ -130,19 +131,19 @@ func readBulk(body []byte) (actions []bulkAction, problem string) {
 			ID    string `json:"_id"`
 		}
 		if err := json.Unmarshal(lines[i], &meta); err != nil || len(meta) != 1 {
-			return nil, fmt.Sprintf("Malformed action/metadata line [%d]", i+1)
+			return nil, malformed, fmt.Sprintf("Malformed action/metadata line [%d]", i+1)
 		}
 		for verb, m := range meta {
 			if verb != "create" && verb != "index" {
-				return nil, fmt.Sprintf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update]", i+1)
+				return nil, malformed, fmt.Sprintf("Malformed action/metadata line [%d], expected field [create], [delete], [index] or [update]", i+1)
 			}
 			if len(m.ID) > maxID {
-				return nil, fmt.Sprintf("id is too long, must be no longer than %d bytes", maxID)
+				return nil, "action_request_validation_exception", fmt.Sprintf("id is too long, must be no longer than %d bytes", maxID)
 			}
 			actions = append(actions, bulkAction{verb: verb, index: m.Index, id: m.ID, body: lines[i+1]})
 		}
 	}
-	return actions, ""
+	return actions, "", ""
 }
 
 // apply writes one document; the caller holds the lock. A type tells a failure.
@@ -160,7 +161,11 @@ func (s *store) apply(a bulkAction) (status int, kind, reason string) {
 		return f.Status, f.Type, f.Reason
 	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal(a.body, &object) != nil {
+	switch {
+	case json.Unmarshal(a.body, &object) == nil:
+	case json.Valid(a.body):
+		return http.StatusInternalServerError, "not_x_content_exception", "Compressor detection can only be called on some xcontent bytes"
+	default:
 		return http.StatusBadRequest, "document_parsing_exception", "failed to parse"
 	}
 	documents := s.indices[a.index]

@@ -24,6 +24,16 @@ func (s *Server) Template(name string) json.RawMessage {
 	return s.store.templates[name]
 }
 
+// PutTemplate installs an index template.
+func (s *Server) PutTemplate(name string, template json.RawMessage) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	if s.store.templates == nil {
+		s.store.templates = map[string]json.RawMessage{}
+	}
+	s.store.templates[name] = template
+}
+
 // RemoveTemplate forgets an index template, as a cluster that is made anew does.
 func (s *Server) RemoveTemplate(name string) {
 	s.store.mu.Lock()
@@ -55,18 +65,13 @@ func (s *Server) putTemplate(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "x_content_parse_exception", "[1:1] [index_template] cannot be parsed", "")
 		return
 	}
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	if s.store.templates == nil {
-		s.store.templates = map[string]json.RawMessage{}
-	}
-	s.store.templates[r.PathValue("name")] = body
+	s.PutTemplate(r.PathValue("name"), body)
 	answer(w, http.StatusOK, map[string]any{"acknowledged": true})
 }
 
 func (s *Server) hasPrivileges(w http.ResponseWriter, r *http.Request) {
 	if s.o.Username == "" && s.o.APIKey == "" { // without security nobody answers
-		fail(w, http.StatusBadRequest, "illegal_argument_exception", "no handler found for uri [/_security/user/_has_privileges] and method [POST]", "")
+		answer(w, http.StatusBadRequest, map[string]any{"error": "no handler found for uri [/_security/user/_has_privileges] and method [POST]"})
 		return
 	}
 	var asked struct {

@@ -35,6 +35,7 @@ type Options struct {
 type Cluster struct {
 	client   *elasticsearch.BaseClient
 	upstream *upstream.Client
+	nodes    *failover
 }
 
 // Open makes a connection; it does not use it yet. It fails only when CA_FILE
@@ -63,7 +64,14 @@ func Open(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "make the Elasticsearch client: %w", err)
 	}
-	return &Cluster{client: base, upstream: client}, nil
+	return &Cluster{client: base, upstream: client, nodes: nodes}, nil
+}
+
+// Close gives the connections up that no request uses.
+func (c *Cluster) Close() {
+	if network, ok := c.nodes.next.(interface{ CloseIdleConnections() }); ok {
+		network.CloseIdleConnections()
+	}
 }
 
 // throughClient makes Elastic's transport use a whole HTTP client, with its time

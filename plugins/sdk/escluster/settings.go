@@ -2,6 +2,7 @@ package escluster
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
@@ -66,7 +67,7 @@ func parseHost(text string) (u *url.URL, problem string) {
 		return nil, "has a query or fragment"
 	}
 	if bare && u.Port() == "" {
-		u.Host += ":9200"
+		u.Host = net.JoinHostPort(u.Hostname(), "9200")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""

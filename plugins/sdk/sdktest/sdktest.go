@@ -37,6 +37,16 @@ func Dial(t testing.TB, p sdk.Plugin) *sdk.Client {
 	return dial(t, p, t.Output())
 }
 
+// OpenLog is [Open] with another place for the plugin's log, and without a
+// verdict on the configuration: it gives the error with which it was refused.
+func OpenLog(t testing.TB, p sdk.Plugin, log io.Writer, settings map[string]any, options ...Option) (*sdk.Client, error) {
+	t.Helper()
+	client := dial(t, p, log)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	return client, client.Configure(ctx, configuration(t, settings, options))
+}
+
 // dial is Dial with another place for the plugin's log.
 func dial(t testing.TB, p sdk.Plugin, log io.Writer) *sdk.Client {
 	t.Helper()

@@ -44,6 +44,7 @@ public class Main {
             .put("network.host", "127.0.0.1")
             .put("http.port", "0")
             .put("transport.port", "0")
+            .put("http.max_content_length", "8mb")
             .put("discovery.type", "single-node")
             .put("cluster.routing.allocation.disk.threshold_enabled", false)
             .build();

@@ -1,0 +1,15 @@
+package batch_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(childDSN); dsn != "" {
+		os.Exit(child(dsn))
+	}
+	goleak.VerifyTestMain(m)
+}

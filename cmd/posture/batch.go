@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postureproject/posture/batch"
+	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/host"
+	"github.com/postureproject/posture/store"
+)
+
+type batchFlags struct {
+	limit       int
+	timeout     time.Duration
+	collectOnly bool
+	resume      string
+	asJSON      bool
+}
+
+func newBatch(env *environment) *cobra.Command {
+	var f batchFlags
+	cmd := &cobra.Command{
+		Use:   "batch [FILE|-]",
+		Short: "Scan everybody, store the answers and feed the sinks",
+		Long: `Scan everybody: the addresses of FILE (one per line; - for standard input), or
+without FILE everybody whom the sources list or who owns a device. Sources that can
+list their devices are read once; the others are asked about each person. Every
+person goes to the sinks as soon as he is through, the summary at the end.
+
+The run's id is printed first, on standard error. A run that was interrupted goes
+on with --resume; nobody is scanned or sent twice. One run goes on at a time.
+
+Exit status: 0 everybody complete, 1 usage or configuration, 2 of some people some
+source failed, 3 of everybody all sources failed.`,
+		Example: "  posture batch\n  posture batch people.txt --limit 20 --json\n  posture batch --resume 20260301T020000.000-1f2e3d4c",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request := batch.Request{Resume: f.resume, CollectOnly: f.collectOnly}
+			switch {
+			case f.limit < 1:
+				return fault.InvalidField("--limit", fmt.Sprint(f.limit), "is too small", "write 1 or more")
+			case f.timeout < 0:
+				return fault.InvalidField("--timeout", f.timeout.String(), "is too small", "write such as 30s")
+			case f.resume != "" && (len(args) > 0 || f.collectOnly):
+				return errors.New("--resume goes on with a run as it was begun: leave out FILE and --collect-only")
+			case len(args) > 0:
+				people, err := env.readPeople(args[0])
+				if err != nil {
+					return err
+				}
+				request.People = people
+			}
+			limit := 0 // as configured
+			if cmd.Flags().Changed("limit") {
+				limit = f.limit
+			}
+			run, err := env.batch(cmd.Context(), request, host.NightOptions{Limit: limit, Timeout: f.timeout})
+			if err != nil {
+				return err
+			}
+			if f.asJSON {
+				err = env.writeJSON(run)
+			} else {
+				err = env.reportRun(batch.Detail{Run: run, State: "finished", Phase: run.Phase.String(), CollectOnly: run.CollectOnly})
+			}
+			if err != nil {
+				return err
+			}
+			return statusOfRun(run)
+		},
+	}
+	cmd.Flags().IntVar(&f.limit, "limit", 10, "scan at most `N` people at once (default: batch.limit of the configuration)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "let no question about a person take longer than `DURATION`")
+	cmd.Flags().BoolVar(&f.collectOnly, "collect-only", false, "store the answers, but send nothing to any sink")
+	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with the interrupted run `RUN`")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end")
+	completeFlag(cmd, "resume", env.completeRuns)
+	cmd.AddCommand(newBatchList(env), newBatchShow(env))
+	return cmd
+}
+
+// statusOfRun gives the exit status that a run deserves.
+func statusOfRun(r batch.Run) error {
+	switch {
+	case r.Partial+r.Failed == 0:
+		return nil
+	case r.Failed == r.People:
+		return exitStatus(exitAllFailed)
+	default:
+		return exitStatus(exitSomeFailed)
+	}
+}
+
+// readPeople reads addresses, one per line. Blank lines and what follows a # are
+// left out.
+func (e *environment) readPeople(path string) ([]string, error) {
+	in := e.stdin
+	if path != "-" {
+		file, err := os.Open(path) //nolint:gosec // the file that the user names
+		if err != nil {
+			return nil, &fault.Error{Kind: fault.Invalid, Op: "read people", Err: err, Remedy: "name a file with one address per line, or - for standard input"}
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	return scanPeople(in)
+}
+
+func scanPeople(in io.Reader) ([]string, error) {
+	people := []string{}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		line, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\uFEFF"), "#")
+		if line = strings.TrimSpace(line); line != "" {
+			people = append(people, line)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fault.Wrap(err, "read people", "")
+	}
+	if len(people) == 0 {
+		return nil, fault.InvalidField("FILE", "", "names nobody", "write one address per line, such as ada@example.com")
+	}
+	return people, nil
+}
+
+// batch makes a run with a host of its own.
+func (e *environment) batch(ctx context.Context, r batch.Request, o host.NightOptions) (batch.Run, error) {
+	file, load, err := e.loadOnce()
+	if err != nil {
+		return batch.Run{}, err
+	}
+	kept, err := openStore(ctx, file.Settings(), store.Options{Logger: e.logger()})
+	if err != nil {
+		return batch.Run{}, err
+	}
+	defer func() { _ = kept.Close() }()
+	options := e.options(load, e.logger())
+	options.Store = kept
+	p := e.newRunProgress()
+	defer p.done()
+	p.bar.say("starting plugins")
+	h, err := host.Open(ctx, options)
+	if err != nil {
+		return batch.Run{}, err
+	}
+	defer h.Close()
+	o.Progress, o.Deliver = p.show, true
+	r.Started = func(run batch.Run) { p.started(run.ID) }
+	run, err := h.Night(ctx, o, r)
+	if err != nil && run.ID != "" && p.begun() && ctx.Err() != nil {
+		p.done()
+		_, _ = fmt.Fprintf(e.stderr, "Interrupted. It goes on with: posture batch --resume %s\n", run.ID)
+	}
+	return run, err
+}
