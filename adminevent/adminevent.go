@@ -153,8 +153,11 @@ func parseName(field, text, prefix string, names []string) (int, error) {
 // check tells what an event lacks to be recorded.
 func (e Event) check() error {
 	for _, f := range []struct{ name, value string }{
-		{"domain", e.Domain}, {"code", e.Code}, {"message", e.Message},
-		{"resource.type", e.Resource.Type}, {"resource.id", e.Resource.ID + e.Resource.Name},
+		{"domain", e.Domain},
+		{"code", e.Code},
+		{"message", e.Message},
+		{"resource.type", e.Resource.Type},
+		{"resource.id", e.Resource.ID + e.Resource.Name},
 	} {
 		if f.value == "" {
 			return fault.InvalidField(f.name, "", "is empty", "")

@@ -28,6 +28,9 @@ func User(email string) Resource {
 // Device names a device as a resource, by its serial number or MAC address.
 func Device(key string) Resource { return Resource{Type: ResourceDevice, ID: key, Name: key} }
 
+// Source names a source as a resource, where it failed as a whole.
+func Source(name string) Resource { return Resource{Type: ResourceSource, ID: name, Name: name} }
+
 // FromPosture makes the events of an answer about a person; see [FromOutcomes].
 func FromPosture(p device.Posture, c Context) []Event {
 	return FromOutcomes(User(p.Email), p.Sources, c)
@@ -42,6 +45,10 @@ func FromOutcomes(about Resource, outcomes []device.Outcome, c Context) []Event 
 	allAnswered := !slices.ContainsFunc(outcomes, func(o device.Outcome) bool { return !o.OK && kindOf(o) != fault.NotFound })
 	type reason struct{ source, code string }
 	seen := map[reason]bool{}
+	domain, failedFor := DomainChecks, " failed for "+cmp.Or(about.Name, about.ID)
+	if about.Type == ResourceSource {
+		domain, failedFor = DomainSources, " failed"
+	}
 	for _, o := range outcomes {
 		if o.OK || errors.Is(o.Err(), context.Canceled) {
 			continue
@@ -52,9 +59,9 @@ func FromOutcomes(about Resource, outcomes []device.Outcome, c Context) []Event 
 		}
 		seen[reason{o.Plugin, code}] = true
 		events = append(events, Event{
-			Type: TypeGeneric, Level: level, Domain: DomainChecks, Resource: about, Code: code, Source: o.Plugin,
-			Message: Clean(o.Plugin + " failed for " + cmp.Or(about.Name, about.ID) + ": " + textOf(o)),
-			Hint:    withRemedy(o.Remedy, HintFor(DomainChecks, about.Type, code)),
+			Type: TypeGeneric, Level: level, Domain: domain, Resource: about, Code: code, Source: o.Plugin,
+			Message: Clean(o.Plugin + failedFor + ": " + textOf(o)),
+			Hint:    withRemedy(o.Remedy, HintFor(domain, about.Type, code)),
 			Trigger: c.Trigger, Operation: c.Operation, AdHoc: c.AdHoc, LastActor: c.Actor, RequestID: c.RequestID,
 			NumOccurrences: 1,
 		})

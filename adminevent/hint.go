@@ -39,8 +39,11 @@ func hints() map[hintKey]string {
 func HintFor(domain, resourceType, code string) string {
 	table := hints()
 	for _, key := range []hintKey{
-		{domain, resourceType, code}, {domain, "", code}, {"", "", code},
-		{domain, resourceType, ""}, {domain, "", ""},
+		{domain, resourceType, code},
+		{domain, "", code},
+		{"", "", code},
+		{domain, resourceType, ""},
+		{domain, "", ""},
 	} {
 		if text, ok := table[key]; ok {
 			return text

@@ -245,10 +245,13 @@ func (r *Recorder) next() *batchInFlight {
 	return b
 }
 
+// resting reports whether saving failed a moment ago. A clock that was set back
+// does not make the moment longer.
 func (r *Recorder) resting() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.o.Now().Before(r.retryAt)
+	left := r.retryAt.Sub(r.o.Now())
+	return left > 0 && left <= maxPause
 }
 
 const (

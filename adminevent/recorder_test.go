@@ -92,6 +92,11 @@ func TestRecorder_StoreDown(t *testing.T) {
 	if k.attempts != 2 {
 		t.Errorf("%d attempts after the pause", k.attempts)
 	}
+	c.move(-time.Hour) // the clock is set back
+	r.Record(t.Context(), slow(0))
+	if k.attempts != 3 {
+		t.Errorf("%d attempts after the clock was set back", k.attempts)
+	}
 	k.set(func() { k.down, k.ambiguous = nil, 2 })
 	for range 2 {
 		if err := r.Flush(t.Context()); err == nil {
@@ -102,8 +107,8 @@ func TestRecorder_StoreDown(t *testing.T) {
 	if err := r.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if rows, n := k.total(); rows != 3 || n != 303 {
-		t.Errorf("%d rows, %d occurrences; want 3 and 303", rows, n)
+	if rows, n := k.total(); rows != 3 || n != 304 {
+		t.Errorf("%d rows, %d occurrences; want 3 and 304", rows, n)
 	}
 	if r.Pending() != 0 {
 		t.Errorf("%d pending", r.Pending())

@@ -105,7 +105,7 @@ func TestRun(t *testing.T) {
 				}
 				switch e.Resource.Type {
 				case adminevent.ResourceBatchRun:
-					if e.Level != adminevent.LevelWarning || e.AffectedCount != failures || !strings.Contains(e.Message, fmt.Sprintf("%d of 600 people", failures)) {
+					if e.Level != adminevent.LevelWarning || e.AffectedCount != failures || !strings.Contains(e.Message, fmt.Sprintf("%d people are incomplete", failures)) {
 						t.Errorf("of the run: %+v", e)
 					}
 					continue
@@ -118,6 +118,44 @@ func TestRun(t *testing.T) {
 			}
 			if rows, _ := k.total(); rows != tt.rows || about != failures {
 				t.Errorf("%d rows, %d failures; want %d and %d", rows, about, tt.rows, failures)
+			}
+		})
+	}
+}
+
+// A run may tell outcome by outcome, of a person and of a source as a whole.
+func TestRun_Fail(t *testing.T) {
+	t.Parallel()
+	down := failed("jamf", fault.New(fault.Unavailable, "refused"))
+	for _, tt := range []struct {
+		people, rows int
+		occurrences  int64
+	}{
+		{0, 1, 1},           // the source
+		{3, 3 + 1 + 1, 5},   // people, the source, the run
+		{2000, 1 + 1, 2001}, // the source, the run
+	} {
+		t.Run(fmt.Sprint(tt.people), func(t *testing.T) {
+			t.Parallel()
+			k := newKept()
+			run := recorder(k, newClock(), nil).NewRun("run-1", adminevent.Context{})
+			run.Fail(adminevent.Source("jamf"), down)
+			for person := range tt.people {
+				about := adminevent.User(fmt.Sprintf("p%d@example.com", person))
+				for range 3 { // things asked for
+					run.Fail(about, down)
+					run.Fail(about, ok("google"))
+				}
+			}
+			run.Close(t.Context())
+			if rows, n := k.total(); rows != tt.rows || n != tt.occurrences {
+				t.Errorf("%d rows, %d occurrences; want %d and %d", rows, n, tt.rows, tt.occurrences)
+			}
+			events, _ := k.AdminEvents(t.Context(), adminevent.Query{})
+			for _, e := range events {
+				if e.Resource.Type == adminevent.ResourceSource && (e.Domain != adminevent.DomainSources || tt.people == 2000 && e.AffectedCount != 2000) {
+					t.Errorf("%+v", e)
+				}
 			}
 		})
 	}

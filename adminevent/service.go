@@ -2,6 +2,7 @@ package adminevent
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/postureproject/posture/fault"
@@ -83,7 +84,7 @@ func (r *Recorder) Get(ctx context.Context, id string) (Event, error) {
 		return Event{}, fault.InvalidField("id", clip(id, 80), "is not an event's id", "write a UUID as the list of events has it")
 	}
 	r.fresh(ctx)
-	return r.o.Store.AdminEvent(ctx, id)
+	return r.o.Store.AdminEvent(ctx, strings.ToLower(id))
 }
 
 // Count tells how many events a filter chooses.

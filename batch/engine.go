@@ -144,7 +144,7 @@ func (e *Engine) prepare(ctx context.Context, r Request) (Run, []string, error) 
 	if err != nil {
 		return Run{}, nil, err
 	}
-	now := e.o.Now().UTC()
+	now := e.o.Now().UTC().Truncate(time.Microsecond) // as stores keep it
 	return Run{
 		ID: NewID(now), StartedAt: now, Statistics: Statistics{},
 		Given: r.People != nil, CollectOnly: r.CollectOnly, Scheduled: r.Scheduled,

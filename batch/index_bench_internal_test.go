@@ -54,7 +54,7 @@ func BenchmarkIndex_whose(b *testing.B) {
 	s := Source{BySerial: true, ByMAC: true}
 	macs := []device.MAC{"00:1B:63:00:00:01", "00:1B:63:00:00:02"}
 	var people []uint32
-	for i := range b.N {
-		people = ix.whose(s, "", fmt.Sprintf("C02%08dX", i%100_000), macs, people)
+	for b.Loop() {
+		people = ix.whose(s, "", "C0200050000X", macs, people)
 	}
 }

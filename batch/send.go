@@ -23,7 +23,7 @@ func (x *execution) send() error {
 	if err := x.count(); err != nil {
 		return err
 	}
-	finished := x.Now().UTC()
+	finished := x.Now().UTC().Truncate(time.Microsecond)
 	x.run.FinishedAt, x.run.Phase = &finished, Over
 	return x.patient(x.hands, func() error { return x.Store.FinishBatchRun(x.hands, x.run) })
 }

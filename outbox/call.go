@@ -41,6 +41,10 @@ func commonFailure(errs []error) error {
 	return errs[0]
 }
 
+// stepBack is how long a document waits at most behind the others that failed by
+// itself: it may be at fault, or the sink was down and is back.
+const stepBack = 10 * time.Second
+
 // allFailed makes a pause, and smaller calls after it: what a sink cannot take
 // may be one document, or too many. When a single one fails it steps back behind
 // the others.
@@ -53,7 +57,7 @@ func (d *dispatcher) allFailed(ctx context.Context, sent []Entry, err error) []R
 	}
 	next := time.Time{}
 	if len(sent) == 1 {
-		next = d.o.Now().Add(2 * min(pause, d.o.MaxBackoff))
+		next = d.o.Now().Add(min(2*pause, stepBack))
 	}
 	results := make([]Result, len(sent))
 	for i, e := range sent {

@@ -37,10 +37,12 @@ func newDispatcher(sink Sink, o *Options, holder string) *dispatcher {
 	return &dispatcher{sink: sink, name: sink.Name(), o: o, holder: holder, wake: make(chan struct{}, 1), size: o.BatchCount}
 }
 
-func (d *dispatcher) condition() (err error, held bool) {
+// condition tells whether this process delivers, and the last failure, nil since
+// something arrived.
+func (d *dispatcher) condition() (held bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.err, d.held
+	return d.held, d.err
 }
 
 func (d *dispatcher) setHeld(held bool) {

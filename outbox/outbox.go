@@ -194,7 +194,7 @@ func (b *Outbox) Status() []Status {
 	for _, d := range b.dispatchers {
 		s := Status{Stats: b.stats[d.name], Full: b.full[d.name]}
 		s.Sink = d.name
-		err, held := d.condition()
+		held, err := d.condition()
 		if s.Delivering = held; err != nil {
 			s.Failing, s.Remedy = err.Error(), fault.RemedyOf(err)
 		}
@@ -244,7 +244,7 @@ func (b *Outbox) left(ctx context.Context) (waiting []string, failing error, err
 			continue
 		}
 		waiting = append(waiting, fmt.Sprintf("%d for %s", stats[i].Waiting, d.name))
-		if err, _ := d.condition(); err != nil {
+		if _, err := d.condition(); err != nil {
 			failing, stuck = err, stuck+1
 		}
 	}

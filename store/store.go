@@ -83,17 +83,10 @@ func connect(ctx context.Context, o Options) (*Store, error) {
 
 // Close ends all connections. Calls under way end with an error.
 func (s *Store) Close() error {
-	err := s.writer.Close()
-	if s.db != s.writer {
-		// The writer goes last in SQLite's eyes only if the readers are gone
-		// first, and the last one to go folds the write-ahead log into the file;
-		// either order is safe.
-		err = errors.Join(err, s.db.Close())
-	}
-	if err != nil {
-		return s.fault(err, "close", s.engine.location())
-	}
-	return nil
+	// The writer goes last: the last connection to a SQLite file folds the
+	// write-ahead log into it, and readers may not write.
+	err := errors.Join(s.db.Close(), s.writer.Close())
+	return s.fault(err, "close", s.engine.location())
 }
 
 // Ping reports whether the database answers.

@@ -142,12 +142,16 @@ type posture struct {
 	sent       []device.Feedback
 }
 
-func (p *posture) Pipeline() *scan.Pipeline                                                   { return p.pipeline }
-func (p *posture) Policy() auth.Policy                                                        { return p.policy }
+func (p *posture) Pipeline() *scan.Pipeline { return p.pipeline }
+
+func (p *posture) Policy() auth.Policy { return p.policy }
+
 func (p *posture) Answers() *recall.Recall                                                    { return p.answers }
 func (p *posture) LookedUp(context.Context, scan.Key, string, []device.Outcome, recall.Asker) {}
-func (p *posture) Runs() api.Runs                                                             { return p.runs }
-func (p *posture) LogsAccess() bool                                                           { return p.logsAccess }
+func (p *posture) Runs() api.Runs { return p.runs }
+
+func (p *posture) LogsAccess() bool { return p.logsAccess }
+
 func (p *posture) Accessed(_ context.Context, l recall.Look) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -125,3 +125,26 @@ func (f *fake) DevicesByEmail(ctx context.Context, email string) ([]device.Devic
 
 // TestConnectivity makes the capability known.
 func (f *fake) TestConnectivity(context.Context) (string, error) { return "reached", nil }
+
+// Deliver does with each document what its kind says, and leaves a mark of each
+// call.
+func (f *fake) Deliver(ctx context.Context, deliveries []device.Delivery) []error {
+	marks, err := os.OpenFile(filepath.Join(f.env.StateDir, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return []error{err}
+	}
+	_, _ = marks.WriteString("x")
+	_ = marks.Close()
+	errs := make([]error, len(deliveries))
+	for i, d := range deliveries {
+		switch d.Kind {
+		case "crash":
+			os.Exit(3)
+		case "hang":
+			select {}
+		case "refuse":
+			errs[i] = fault.New(fault.Invalid, "not this one")
+		}
+	}
+	return errs
+}

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -230,12 +230,9 @@ func (s *suite) oversizedAnswer(t *testing.T) {
 
 func (s *suite) refusedConnection(t *testing.T) {
 	b := s.New(t)
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := nobody.Addr().String()
-	_ = nobody.Close()
+	nobody := httptest.NewServer(nil)
+	address := nobody.Listener.Addr().String()
+	nobody.Close()
 	client := sdktest.Open(t, s.Plugin, pointed(b.Settings, address))
 	errs, err := client.Deliver(t.Context(), s.deliveries(3))
 	if err != nil {

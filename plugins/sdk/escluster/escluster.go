@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -42,7 +41,7 @@ type Cluster struct {
 // cannot be read or PROXY is malformed.
 func Open(o Options) (*Cluster, error) {
 	if o.Settings.DocType != "" {
-		o.Env.Logger.Info("ELASTICSEARCH_DOCTYPE is ignored, as document types no longer exist; remove it", slog.String("doctype", o.Settings.DocType))
+		o.Env.Logger.Info("ELASTICSEARCH_DOCTYPE is ignored, as document types no longer exist; remove it", "doctype", o.Settings.DocType)
 	}
 	nodes := &failover{hosts: o.Hosts, timeout: o.Env.Timeout, logger: o.Env.Logger}
 	client, err := upstream.New(upstream.Options{
