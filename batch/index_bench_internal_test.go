@@ -14,9 +14,8 @@ func BenchmarkIndex(b *testing.B) {
 	for _, devices := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
 			var before, after runtime.MemStats
-			var ix *index
+			ix := newIndex(false)
 			for range b.N {
-				ix = nil
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				ix = newIndex(false)

@@ -150,9 +150,16 @@ func (x *execution) dueUsers(round int) []Source {
 func (x *execution) readUsers(s Source, round int) error {
 	l := Listing{Source: usersOf(s.Name), Round: round, At: x.Now().UTC()}
 	started := time.Now()
-	var storeErr error
+	var (
+		fresh    []string
+		storeErr error
+	)
+	flush := func() error {
+		storeErr = x.patient(x.stop, func() error { return x.Store.AddPeople(x.stop, x.run.ID, fresh) })
+		fresh = fresh[:0]
+		return storeErr
+	}
 	err := x.Sources.ListUsers(x.stop, s.Name, func(users []device.User) error {
-		var fresh []string
 		x.mu.Lock()
 		for _, u := range users {
 			if email, ok := canonical(u.Email); !ok {
@@ -163,9 +170,14 @@ func (x *execution) readUsers(s Source, round int) error {
 		}
 		x.mu.Unlock()
 		l.Users += len(users)
-		storeErr = x.patient(x.stop, func() error { return x.Store.AddPeople(x.stop, x.run.ID, fresh) })
-		return storeErr
+		if len(fresh) < peopleAtOnce {
+			return nil
+		}
+		return flush()
 	})
+	if storeErr == nil {
+		_ = flush()
+	}
 	if storeErr != nil {
 		return storeErr
 	}

@@ -132,7 +132,7 @@ func (w *worker) takeShards(name string) error {
 		})
 		switch {
 		case w.ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was told to stop; why is known
 		case err != nil:
 			return err
 		case !ok && left == 0:

@@ -52,7 +52,7 @@ func nightSettings() []setting {
 			keys: []setting{{
 				key: "dsn", schema: ofType("string"), secret: true, example: "file:secrets/store_dsn",
 				defNote: "sqlite:posture.db in state_dir",
-				doc:     "sqlite:PATH, a relative path starting at state_dir, or postgres://USER:PASSWORD@HOST/DATABASE.",
+				doc:     "sqlite:PATH, a relative path starting at state_dir, or a connection string of PostgreSQL, which begins with postgres://.",
 			}},
 		},
 		{

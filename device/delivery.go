@@ -31,7 +31,8 @@ type Collection struct {
 //     if anybody), "status", "remote", "request_id", "data" (what was shown)}.
 //   - summary: {"run", "generated_at", "part", "parts", "devices": […]}; each device
 //     is as in the kind device. A run whose summary is larger than one document
-//     may be gives several parts, counted from 1.
+//     may be gives several parts, counted from 1; a part that is still too large
+//     comes in several documents of the same number.
 //   - feedback: the fields of [Feedback].
 //   - failure: {"name" (of the counter), "kind" (of the error), "plugin",
 //     "namespace", "method", "route" (its pattern; the path itself names people)};

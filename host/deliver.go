@@ -50,7 +50,7 @@ func (d *deliverer) reloaded() {
 }
 
 // run delivers until the context ends.
-func (d *deliverer) run(ctx context.Context) error {
+func (d *deliverer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		box, changed := d.begin()
 		running, stop := context.WithCancel(ctx)
@@ -63,7 +63,6 @@ func (d *deliverer) run(ctx context.Context) error {
 		stop()
 		group.Wait()
 	}
-	return nil
 }
 
 // begin makes the outbox of the sinks that there are now.

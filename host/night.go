@@ -11,7 +11,6 @@ import (
 	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
-	"github.com/postureproject/posture/host/api"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/plugins/sdk"
 )
@@ -62,7 +61,7 @@ const lastDeliveries = time.Minute
 func (h *Host) delivering(ctx context.Context) (stop func()) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
-	group.Go(func() { _ = h.deliverer.run(running) })
+	group.Go(func() { h.deliverer.run(running) })
 	return func() {
 		limited, done := context.WithTimeout(ctx, lastDeliveries)
 		defer done()
@@ -90,34 +89,42 @@ func (h *Host) nights(ctx context.Context) {
 		Start: func(ctx context.Context) (batch.Run, error) {
 			return h.Night(ctx, NightOptions{}, batch.Request{Scheduled: true})
 		},
-		Last: h.lastScheduled,
+		Last:   h.o.Store.LastScheduledRun,
+		Resume: h.resumeScheduled,
 	}
+	h.forgetRuns(ctx)
 	_ = schedule.Run(ctx) // which fails at nothing that it does not log
 }
 
-// lastScheduled gives when the last scheduled run started.
-func (h *Host) lastScheduled(ctx context.Context) (time.Time, error) {
-	const some = 100
-	for before := ""; ; {
-		runs, err := h.o.Store.BatchRuns(ctx, before, some)
-		if err != nil || len(runs) == 0 {
-			return time.Time{}, err
-		}
-		for _, run := range runs {
-			if run.Scheduled {
-				return run.StartedAt, nil
-			}
-			before = run.ID
-		}
+// keepRuns is how long finished runs are kept.
+const keepRuns = 400 * 24 * time.Hour
+
+// forgetRuns deletes runs of which nobody asks any more.
+func (h *Host) forgetRuns(ctx context.Context) {
+	if _, err := h.o.Store.PruneBatchRuns(ctx, h.o.Now().Add(-keepRuns)); err != nil && ctx.Err() == nil {
+		h.o.Logger.WarnContext(ctx, "old runs could not be deleted", "error", err.Error())
 	}
 }
 
-// Runs has the runs over everybody; nil without a store.
-func (h *Host) Runs() api.Runs {
-	if h.o.Store == nil {
-		return nil
+// resumeScheduled goes on with the scheduled run that an end of the daemon has
+// interrupted, if the newest one was.
+func (h *Host) resumeScheduled(ctx context.Context) (run batch.Run, found bool, err error) {
+	const some = 100 // of which older ones are given up
+	runs, err := h.o.Store.BatchRuns(ctx, "", some)
+	if err != nil {
+		return run, false, err
 	}
-	return h.o.Store
+	for _, last := range runs {
+		if !last.Scheduled {
+			continue
+		}
+		if last.Finished() {
+			break
+		}
+		run, err = h.Night(ctx, NightOptions{}, batch.Request{Resume: last.ID})
+		return run, true, err
+	}
+	return run, false, nil
 }
 
 // holder names this process among all that use the store.
@@ -224,10 +231,11 @@ func (f *nightFailures) add(_ context.Context, run, email string, o device.Outco
 	if f.run == nil {
 		f.run = f.recorder.NewRun(run, adminevent.Context{Trigger: adminevent.TriggerNightly, Operation: "run"})
 	}
-	if email == "" {
-		email = o.Plugin // a listing that failed is about its source alone
+	about := adminevent.User(email)
+	if email == "" { // a listing
+		about = adminevent.Source(o.Plugin)
 	}
-	f.run.Add(device.Posture{Email: email, Sources: []device.Outcome{o}})
+	f.run.Fail(about, o)
 }
 
 func (f *nightFailures) close(ctx context.Context) {

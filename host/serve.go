@@ -51,7 +51,7 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 	defer stop()
 	if h.recorder != nil {
 		services.Go(func() { _ = h.recorder.Run(running) }) // which fails at nothing that it does not log
-		services.Go(func() { _ = h.deliverer.run(running) })
+		services.Go(func() { h.deliverer.run(running) })
 		services.Go(func() { h.nights(running) })
 	}
 	done := make(chan struct{})

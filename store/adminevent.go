@@ -109,7 +109,6 @@ func (s *Store) AdminEvents(ctx context.Context, q adminevent.Query) ([]admineve
 		direction = ""
 	}
 	condition := adminEventsWhere(q.Filter)
-	//nolint:gosec // the names are of our own table, the values bound
 	text := selectAdminEvents + condition.text() + " ORDER BY " + column + direction + ", id" + direction +
 		" LIMIT " + condition.bind(q.Limit) + " OFFSET " + condition.bind(q.Offset)
 	rows, err := s.db.QueryContext(ctx, text, condition.args...)

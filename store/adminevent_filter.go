@@ -91,7 +91,6 @@ func (s *Store) SummarizeAdminEvents(ctx context.Context, f adminevent.Filter, b
 	}
 	list := strings.Join(columns, ", ")
 	w := adminEventsWhere(f)
-	//nolint:gosec // the names are of our own table, the values bound
 	rows, err := s.db.QueryContext(ctx, "SELECT "+list+`, COUNT(*), CAST(SUM(occurrences) AS BIGINT) AS total, MIN(created_at), MAX(last_at)
 		FROM admin_events`+w.text()+" GROUP BY "+list+" ORDER BY total DESC, "+list+" LIMIT "+w.bind(most), w.args...)
 	if err != nil {

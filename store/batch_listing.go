@@ -84,9 +84,10 @@ func (s *Store) Staged(ctx context.Context, run string, sources, people []string
 	for _, person := range people {
 		args = append(args, person)
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT source, person, part, doc FROM batch_pieces WHERE run = $1
-AND source IN (`+placeholders(2, len(sources))+`) AND person IN (`+placeholders(2+len(sources), len(people))+`)
-ORDER BY person, source, part`, args...)
+	query := `SELECT source, person, part, doc FROM batch_pieces WHERE run = $1
+AND source IN (` + placeholders(2, len(sources)) + `) AND person IN (` + placeholders(2+len(sources), len(people)) + `)
+ORDER BY person, source, part`
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	return s.pieces(rows, err, run)
 }
 

@@ -32,8 +32,9 @@ func addPeople(ctx context.Context, tx *sql.Tx, run string, people []string) err
 			args = append(args, email)
 			values = append(values, "($1, "+placeholders(len(args), 1)+", $2, 0, '{}')"...)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO batch_people (run, email, state, devices, statistics) VALUES "+
-			string(values)+" ON CONFLICT (run, email) DO NOTHING", args...); err != nil {
+		query := "INSERT INTO batch_people (run, email, state, devices, statistics) VALUES " + string(values) +
+			" ON CONFLICT (run, email) DO NOTHING"
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 			return err
 		}
 	}

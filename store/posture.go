@@ -56,12 +56,12 @@ func (s *Store) SavePostures(ctx context.Context, people []Saved) error {
 
 // personRow is a person as the database keeps one.
 type personRow struct {
-	email                string
-	generatedAt, savedAt int64
-	devices, failed      int
-	summary              string
-	doc                  []byte
-	collections          []any // plugin, fetched_at and doc, one after another
+	email           string
+	generatedAt     int64
+	devices, failed int
+	summary         string
+	doc             []byte
+	collections     []any // plugin, fetched_at and doc, one after another
 }
 
 func (s *Store) personRow(p Saved) (personRow, error) {
@@ -70,7 +70,7 @@ func (s *Store) personRow(p Saved) (personRow, error) {
 		return personRow{}, err
 	}
 	row := personRow{
-		email: email, generatedAt: micros(p.Posture.GeneratedAt), savedAt: micros(s.now()),
+		email: email, generatedAt: micros(p.Posture.GeneratedAt),
 		devices: len(p.Posture.Devices), failed: failedSources(p.Posture.Sources),
 	}
 	if row.summary, err = Summarise(p.Posture.Devices).encode(); err != nil {
@@ -108,8 +108,8 @@ func failedSources(outcomes []device.Outcome) int {
 }
 
 const (
-	savePerson = `INSERT INTO people (email, generated_at, saved_at, devices, failed, summary) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (email) DO UPDATE SET generated_at = excluded.generated_at, saved_at = excluded.saved_at,
+	savePerson = `INSERT INTO people (email, generated_at, devices, failed, summary) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (email) DO UPDATE SET generated_at = excluded.generated_at,
 	devices = excluded.devices, failed = excluded.failed, summary = excluded.summary`
 
 	savePosture = `INSERT INTO postures (email, doc) VALUES ($1, $2) ON CONFLICT (email) DO UPDATE SET doc = excluded.doc`
@@ -127,7 +127,7 @@ ON CONFLICT (email, plugin) DO UPDATE SET fetched_at = excluded.fetched_at, doc 
 
 func (row personRow) save(ctx context.Context, tx execer) error {
 	if _, err := tx.ExecContext(ctx, savePerson,
-		row.email, row.generatedAt, row.savedAt, row.devices, row.failed, row.summary); err != nil {
+		row.email, row.generatedAt, row.devices, row.failed, row.summary); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, savePosture, row.email, row.doc); err != nil {

@@ -193,6 +193,9 @@ func TestStore_KnownPeople(t *testing.T) {
 		s := open(t)
 		addresses := []string{"Zoe@example.com", "ada@example.com", "ada.b@example.com", "émile@example.com", "a_b@example.com", "bob@example.com"}
 		for i, a := range addresses {
+			before := postureOf(a, start().AddDate(-1, 0, 0), make([]device.Device, 9)...)
+			before.Sources = []device.Outcome{{Plugin: "jamf"}, {Plugin: "google"}}
+			save(t, s, before) // what follows takes its place
 			p := postureOf(a, start().Add(time.Duration(i)*time.Minute), make([]device.Device, i)...)
 			p.Sources = append(p.Sources,
 				device.Outcome{Plugin: "duo", Namespace: "sources.events", OK: i%2 == 0},

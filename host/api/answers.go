@@ -77,8 +77,9 @@ func (a *API) rescan(w http.ResponseWriter, r *http.Request, s subject) error {
 func (a *API) followRescan(w http.ResponseWriter, r *http.Request, s subject) error {
 	answers := a.host.Answers()
 	running, under := answers.Running(s.email)
-	kept, known := device.Posture{}, false
+	var kept device.Posture
 	if !under {
+		var known bool
 		if kept, known = answers.Kept(r.Context(), s.email); !known {
 			return &fault.Error{Kind: fault.NotFound, Subject: s.email, Message: "no scan is under way, and no answer is kept", Remedy: "start one with POST"}
 		}

@@ -55,11 +55,11 @@ func TestAnswers_Kept(t *testing.T) {
 func TestAnswers_OneScan(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	arrived, go_ := make(chan struct{}, 100), make(chan struct{})
+	arrived, begin := make(chan struct{}, 100), make(chan struct{})
 	from := full("jamf")
 	from.asked = func(context.Context) {
 		asked.Add(1)
-		<-go_
+		<-begin
 	}
 	s := serve(t, locked(), scan.Source{Name: "jamf", Ask: from, ByEmail: true})
 	var group sync.WaitGroup
@@ -75,7 +75,7 @@ func TestAnswers_OneScan(t *testing.T) {
 		<-arrived
 	}
 	w := s.do(t, "POST", "/api/v1/posture/"+strings.ToUpper(ada)+"/rescan", auth.Everyone, "")
-	close(go_)
+	close(begin)
 	group.Wait()
 	if w.Code != http.StatusAccepted || asked.Load() > 2 {
 		t.Errorf("%d; asked %d times: %s", w.Code, asked.Load(), w.Body)
@@ -86,9 +86,9 @@ func TestAnswers_OneScan(t *testing.T) {
 // the news that the answer can be had.
 func TestRescan(t *testing.T) {
 	t.Parallel()
-	go_ := make(chan struct{})
+	begin := make(chan struct{})
 	from := full("jamf")
-	from.asked = func(context.Context) { <-go_ }
+	from.asked = func(context.Context) { <-begin }
 	s := serve(t, locked(), scan.Source{Name: "jamf", Ask: from, ByEmail: true}, scan.Source{Name: "google", Ask: full("google"), Events: true})
 	path := "/api/v1/posture/" + ada + "/rescan"
 	if w := s.do(t, "GET", path, auth.Everyone, ""); w.Code != http.StatusNotFound {
@@ -102,7 +102,7 @@ func TestRescan(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &started); err != nil || w.Code != http.StatusAccepted || started.Email != ada || started.Joined || w.Header().Get("Location") != started.Progress {
 		t.Fatalf("%d %s, %v", w.Code, w.Body, err)
 	}
-	time.AfterFunc(10*time.Millisecond, func() { close(go_) })
+	time.AfterFunc(10*time.Millisecond, func() { close(begin) })
 	w = s.do(t, "GET", started.Progress, ada, "")
 	if w.Header().Get("Content-Type") != "text/event-stream" {
 		t.Errorf("headers %v", w.Header())

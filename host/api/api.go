@@ -29,8 +29,6 @@ type Host interface {
 	Pipeline() *scan.Pipeline
 	// Answers gives answers about people, kept or new.
 	Answers() *recall.Recall
-	// Runs has the runs over everybody; nil without a store.
-	Runs() Runs
 	// LookedUp is told how the sources fared that were asked directly.
 	LookedUp(ctx context.Context, key scan.Key, value string, outcomes []device.Outcome, by recall.Asker)
 	// LogsAccess reports whether every look at records is to be passed on, and
@@ -116,7 +114,7 @@ func (a *API) routes() []route {
 		{"GET /api/v1/notifications/{plugin}/email/{email}", auth.ViewPerson, true, a.notifications},
 		{"POST /api/v1/feedback/{plugin}", auth.SendFeedback, false, a.feedback},
 		{"GET /api/v1/plugins", auth.Administer, false, a.plugins},
-	}, append(a.administration(), a.nightly()...)...)
+	}, a.administration()...)
 }
 
 // Register adds the routes to a mux.

@@ -134,7 +134,6 @@ type posture struct {
 	recorder *adminevent.Recorder
 	maxAge   time.Duration
 
-	runs       api.Runs
 	logsAccess bool
 	looks      []recall.Look
 	policy     auth.Policy
@@ -148,7 +147,6 @@ func (p *posture) Policy() auth.Policy { return p.policy }
 
 func (p *posture) Answers() *recall.Recall                                                    { return p.answers }
 func (p *posture) LookedUp(context.Context, scan.Key, string, []device.Outcome, recall.Asker) {}
-func (p *posture) Runs() api.Runs { return p.runs }
 
 func (p *posture) LogsAccess() bool { return p.logsAccess }
 

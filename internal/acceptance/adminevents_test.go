@@ -113,7 +113,7 @@ func TestAdminEvents_Permission(t *testing.T) {
 			token, _, _ := posture(t, s.dir, "token", "--config", s.configFile(), "--sub", subject)
 			header = []string{"Authorization", "Bearer " + strings.TrimSpace(token)}
 		}
-		for _, path := range []string{"/v1/administration/events", "/v1/count/administration/events", "/api/v1/administration/events", "/api/v1/batch/runs"} {
+		for _, path := range []string{"/v1/administration/events", "/v1/count/administration/events", "/api/v1/administration/events"} {
 			if status, body := d.get(t, path, header...); status != want {
 				t.Errorf("%q at %s: %d, want %d: %s", subject, path, status, want, body)
 			}

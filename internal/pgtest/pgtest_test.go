@@ -72,6 +72,39 @@ func TestServer_orphaned(t *testing.T) {
 	}
 }
 
+// Neither does one that is killed while its server is being made.
+func TestServer_orphanedEarly(t *testing.T) {
+	t.Parallel()
+	if !Enabled() {
+		return
+	}
+	temporary := t.TempDir()
+	for folder := temporary; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if err := os.Chmod(folder, 0o777); err != nil || folder == filepath.Dir(temporary) {
+			break // the server's user must get there
+		}
+	}
+	for wait := 20 * time.Millisecond; wait < 2*time.Second; wait *= 3 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestHold$")
+		cmd.Env = append(os.Environ(), holding+"=1", "TMPDIR="+temporary)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(wait) // a moment in between
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		left, err := filepath.Glob(filepath.Join(temporary, "posture-pg-*"))
+		if err == nil && len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left: %v, %v", left, err)
+		}
+	}
+}
+
 func TestServer_stopsAndStarts(t *testing.T) {
 	t.Parallel()
 	if !Enabled() {

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -35,18 +36,23 @@ type Server struct {
 	settings   string
 	credential *syscall.Credential // of the unprivileged user; nil when we are one
 	guard      *exec.Cmd
-	leash      io.Closer // its end lets the guard clean up
+	leash      io.WriteCloser // a line, or its end, lets the guard clean up
 }
 
-// guardScript waits until its standard input ends, which it does when the test
-// process closes it or dies, and then removes the server of the folder $1.
-const guardScript = `read -r _
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
-	kill -QUIT "$pid" 2>/dev/null
-	while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
-fi
-rm -rf "$1"`
+// guardScript waits until the test process says that it is done, or dies, and
+// then removes the server of the folder $1. After a death it stays for a while:
+// an initdb under way makes the folder anew.
+const guardScript = `read -r said
+quiet=0
+while [ "$quiet" -lt 30 ]; do
+	pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+	if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
+		while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+	fi
+	if [ -e "$1" ]; then quiet=0; rm -rf "$1" 2>/dev/null; else quiet=$((quiet + 1)); fi
+	[ -n "$said" ] && [ ! -e "$1" ] && exit
+	sleep 0.1
+done`
 
 // start makes a server's folder, its guard and its first start.
 func start(o Options) (*Server, error) {
@@ -58,16 +64,14 @@ func start(o Options) (*Server, error) {
 	if s.credential, err = unprivileged(); err != nil {
 		return nil, err
 	}
-	if s.folder, err = os.MkdirTemp("", "posture-pg-"); err != nil {
+	s.folder = filepath.Join(os.TempDir(), "posture-pg-"+rand.Text())
+	// The guard comes first, so that there is never a folder without one.
+	if err := s.startGuard(); err != nil {
 		return nil, err
 	}
-	if s.credential != nil {
-		if err := os.Chown(s.folder, int(s.credential.Uid), int(s.credential.Gid)); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(s.folder))
-		}
-	}
-	if err := s.startGuard(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(s.folder))
+	if err := s.makeFolder(); err != nil {
+		s.remove()
+		return nil, err
 	}
 	settings := append([]string{
 		"listen_addresses=", "unix_socket_directories=" + s.folder, "max_connections=200",
@@ -94,11 +98,20 @@ func onOff(on bool) string {
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
+func (s *Server) makeFolder() error {
+	if err := os.Mkdir(s.folder, 0o700); err != nil || s.credential == nil {
+		return err
+	}
+	return os.Chown(s.folder, int(s.credential.Uid), int(s.credential.Gid))
+}
+
 // startGuard starts the process that survives this one and clears up after it.
 func (s *Server) startGuard() error {
 	s.guard = s.command("/bin/sh", "-c", guardScript, "sh", s.folder)
 	// A group of its own: what ends this process's group shall spare it.
-	s.guard.SysProcAttr.Setpgid = true
+	// Its user is ours, who may remove what is not handed over yet.
+	s.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.guard.Dir = "/"
 	leash, err := s.guard.StdinPipe()
 	if err != nil {
 		return err
@@ -109,6 +122,7 @@ func (s *Server) startGuard() error {
 
 // remove ends the server and deletes its folder.
 func (s *Server) remove() {
+	_, _ = io.WriteString(s.leash, "done\n")
 	_ = s.leash.Close()
 	_ = s.guard.Wait()
 }
@@ -158,7 +172,7 @@ func (s *Server) run(program string, args ...string) error {
 	cmd := s.command(filepath.Join(s.binaries, program), args...)
 	var said bytes.Buffer
 	// A file, not a pipe: the server that pg_ctl leaves behind would hold it open.
-	out, err := os.CreateTemp("", "posture-pg-out-")
+	out, err := os.CreateTemp(s.folder, "out-")
 	if err != nil {
 		return err
 	}

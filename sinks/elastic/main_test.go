@@ -35,10 +35,10 @@ func newCluster(t *testing.T, o simulator.Options) (s *simulator.Server, url str
 	return s, server.URL
 }
 
-// batch opens the sink batch_es; retries cost time and are left out.
+// batch opens the sink batch_es; retries cost time and are left out, and the time limit suits a busy machine.
 func batch(t *testing.T, url string, more ...map[string]any) *sdk.Client {
 	t.Helper()
-	return sdktest.Open(t, elastic.PluginBatch(), with(url, more...), sdktest.WithTimeout(5*time.Second))
+	return sdktest.Open(t, elastic.PluginBatch(), with(url, more...), sdktest.WithTimeout(time.Minute))
 }
 
 func with(url string, more ...map[string]any) map[string]any {

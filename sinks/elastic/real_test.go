@@ -32,7 +32,7 @@ func newReal(t *testing.T, plugin sdk.Plugin) real {
 	t.Helper()
 	s := elastictest.Start(t)
 	prefix := s.Prefix(t)
-	sink := sdktest.Open(t, plugin, with(s.URL, map[string]any{"ELASTICSEARCH_INDEX_PREFIX": prefix}), sdktest.WithTimeout(30*time.Second))
+	sink := sdktest.Open(t, plugin, with(s.URL, map[string]any{"ELASTICSEARCH_INDEX_PREFIX": prefix}), sdktest.WithTimeout(time.Minute))
 	return real{Server: s, prefix: prefix, sink: sink}
 }
 

@@ -6,7 +6,6 @@
 CREATE TABLE people (
     email        TEXT COLLATE "C" PRIMARY KEY,  -- lower case
     generated_at BIGINT NOT NULL,               -- microseconds
-    saved_at     BIGINT NOT NULL,
     devices      BIGINT NOT NULL,
     failed       BIGINT NOT NULL,               -- sources that did not answer
     summary      TEXT NOT NULL                  -- practice, platform and status counts; JSON
