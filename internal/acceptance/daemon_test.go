@@ -127,7 +127,7 @@ func TestDaemon_probesAndMetrics(t *testing.T) {
 	s.write(t, nil)
 	d := s.serve(t)
 	var answer device.Posture
-	d.getJSON(t, "/api/v1/posture/"+s.ada(), &answer)
+	d.getJSON(t, "/api/v1/posture/"+s.ada()+"?max_age=0", &answer)
 	for _, path := range []string{"/readyz", "/healthcheck"} {
 		if status, body := d.get(t, path); status != http.StatusOK || !strings.Contains(body, `"status"`) {
 			t.Errorf("%s: %d %s", path, status, body)
@@ -156,7 +156,7 @@ func TestDaemon_probesAndMetrics(t *testing.T) {
 		}
 	}
 	s.Jamf.Faults.Add(simhttp.Fault{Status: http.StatusForbidden})
-	d.getJSON(t, "/api/v1/posture/"+s.ada(), &answer)
+	d.getJSON(t, "/api/v1/posture/"+s.ada()+"?max_age=0", &answer)
 	if n := d.metric(t, `posture_source_errors_total{kind="forbidden",plugin="jamf"}`); n < 1 {
 		t.Errorf("%v errors of jamf", n)
 	}

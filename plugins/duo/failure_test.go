@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -361,7 +362,7 @@ func TestNoSecretInLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range []simhttp.Fault{{Status: 401}, {Status: 403}, {Status: 500}, {Drop: true}, {Status: 429}, {Body: "x"}} {
-		var buffer bytes.Buffer
+		var buffer lockedBuffer
 		b.server.Faults.Clear()
 		b.server.Faults.Add(f)
 		instance, err := b.plugin.Open(t.Context(), text, sdk.Env{
@@ -378,6 +379,9 @@ func TestNoSecretInLog(t *testing.T) {
 		if _, err := source.TestConnectivity(t.Context()); err != nil {
 			checkNoSecret(t, err.Error())
 		}
+		for end := time.Now().Add(10 * time.Second); buffer.String() == "" && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // the log is pulled in the background
+		}
 		if err := source.Close(); err != nil {
 			t.Error(err)
 		}
@@ -386,4 +390,22 @@ func TestNoSecretInLog(t *testing.T) {
 		}
 		checkNoSecret(t, buffer.String())
 	}
+}
+
+// lockedBuffer is read while it is written to.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
