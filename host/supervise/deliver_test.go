@@ -34,6 +34,19 @@ func TestPlugin_deliver(t *testing.T) {
 	if err != nil || len(errs) != 3 || errs[0] != nil || !device.Refused(errs[1]) || errs[2] != nil {
 		t.Fatalf("%v, %v", errs, err)
 	}
+	recovered := func() error {
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			errs, err := plugin.Deliver(t.Context(), []device.Delivery{{ID: "e"}})
+			if err == nil {
+				return errs[0]
+			}
+			if time.Now().After(deadline) {
+				return err
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
 	for _, kind := range []string{"crash", "hang"} {
 		before := calls()
 		if errs, err := plugin.Deliver(t.Context(), []device.Delivery{{ID: "d", Kind: kind}}); errs != nil || err == nil || device.Refused(err) {
@@ -42,14 +55,9 @@ func TestPlugin_deliver(t *testing.T) {
 		if n := calls() - before; n != 1 {
 			t.Errorf("%s: handed over %d times", kind, n)
 		}
-	}
-	// It recovers as after any other call.
-	deadline := time.Now().Add(20 * time.Second)
-	for errs, err = plugin.Deliver(t.Context(), []device.Delivery{{ID: "e"}}); err != nil && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-		errs, err = plugin.Deliver(t.Context(), []device.Delivery{{ID: "e"}})
-	}
-	if err != nil || errs[0] != nil {
-		t.Errorf("%v, %v: %s", errs, err, fault.KindOf(err))
+		// It recovers as after any other call.
+		if err := recovered(); err != nil {
+			t.Errorf("%s: not recovered: %v: %s", kind, err, fault.KindOf(err))
+		}
 	}
 }
