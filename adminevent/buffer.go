@@ -24,9 +24,10 @@ func newBuffer(o Options) *buffer {
 
 func (b *buffer) len() int { return len(b.open) + len(b.sealed) }
 
-// add takes an event in, and tells whether it had to be counted on its source.
-func (b *buffer) add(e Event) (folded bool) {
-	key := Fingerprint(e)
+// add takes an event in, and tells whether it had to be counted on its source,
+// and under which fingerprint it counts.
+func (b *buffer) add(e Event) (key string, folded bool) {
+	key = Fingerprint(e)
 	if _, pending := b.open[key]; e.Resource.Type != ResourceSource && (b.storms.exceeds(e, key) || !pending && b.len() >= b.most) {
 		e, folded = fold(e), true
 		key = Fingerprint(e)
@@ -41,7 +42,7 @@ func (b *buffer) add(e Event) (folded bool) {
 	default:
 		have.merge(e)
 	}
-	return folded
+	return key, folded
 }
 
 // merge adds the occurrences of a further event. What may change from one to the

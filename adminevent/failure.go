@@ -41,23 +41,35 @@ func FromPosture(p device.Posture, c Context) []Event {
 // itself, nor what was called off by whoever asked. That nobody knows the subject
 // counts only when all sources could say so.
 func FromOutcomes(about Resource, outcomes []device.Outcome, c Context) []Event {
-	var events []Event
+	events, _ := fromOutcomes(about, outcomes, c)
+	return events
+}
+
+// fromOutcomes also tells for each outcome which of the events tells of it; -1
+// when none does.
+func fromOutcomes(about Resource, outcomes []device.Outcome, c Context) (events []Event, of []int) {
 	allAnswered := !slices.ContainsFunc(outcomes, func(o device.Outcome) bool { return !o.OK && kindOf(o) != fault.NotFound })
 	type reason struct{ source, code string }
-	seen := map[reason]bool{}
+	seen := map[reason]int{}
+	of = make([]int, len(outcomes))
 	domain, failedFor := DomainChecks, " failed for "+cmp.Or(about.Name, about.ID)
 	if about.Type == ResourceSource {
 		domain, failedFor = DomainSources, " failed"
 	}
-	for _, o := range outcomes {
+	for i, o := range outcomes {
+		of[i] = -1
 		if o.OK || errors.Is(o.Err(), context.Canceled) {
 			continue
 		}
 		code, level, recorded := classify(kindOf(o))
-		if !recorded || code == CodeSubjectNotFound && !allAnswered || seen[reason{o.Plugin, code}] {
+		if !recorded || code == CodeSubjectNotFound && !allAnswered {
 			continue
 		}
-		seen[reason{o.Plugin, code}] = true
+		if first, known := seen[reason{o.Plugin, code}]; known {
+			of[i] = first
+			continue
+		}
+		of[i], seen[reason{o.Plugin, code}] = len(events), len(events)
 		events = append(events, Event{
 			Type: TypeGeneric, Level: level, Domain: domain, Resource: about, Code: code, Source: o.Plugin,
 			Message: Clean(o.Plugin + failedFor + ": " + textOf(o)),
@@ -66,7 +78,7 @@ func FromOutcomes(about Resource, outcomes []device.Outcome, c Context) []Event 
 			NumOccurrences: 1,
 		})
 	}
-	return events
+	return events, of
 }
 
 // kindOf gives the kind of a failure, also of one that was read back.

@@ -133,6 +133,9 @@ type Store interface {
 	AdminEvents(ctx context.Context, q Query) ([]Event, error)
 	// AdminEvent gives one event, or a NotFound error.
 	AdminEvent(ctx context.Context, id string) (Event, error)
+	// CurrentAdminEvents gives for fingerprints the ids of the events to which a
+	// further occurrence would be added; those that have none are left out.
+	CurrentAdminEvents(ctx context.Context, fingerprints []string) (map[string]string, error)
 	CountAdminEvents(ctx context.Context, f Filter) (int64, error)
 	// SummarizeAdminEvents counts by fields of [GroupFields], the most frequent
 	// group first, so many groups at most.

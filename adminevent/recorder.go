@@ -88,8 +88,9 @@ type Recorder struct {
 	o       Options
 	metrics *Metrics
 
-	mu       sync.Mutex // guards the next four
+	mu       sync.Mutex // guards the next five
 	pending  *buffer
+	taken    int    // events of the unsure batch
 	recorded uint64 // number of the latest event taken in
 	retryAt  time.Time
 	pause    time.Duration
@@ -126,20 +127,41 @@ func (r *Recorder) Metrics() *Metrics { return r.metrics }
 func (r *Recorder) Pending() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.pending.len()
+	return r.pending.len() + r.taken
 }
 
-// RecordPosture records what failed in an answer about a person.
+// RecordPosture records what failed in an answer about a person, and notes the
+// events' ids there; see [Recorder.RecordOutcomes].
 func (r *Recorder) RecordPosture(ctx context.Context, p device.Posture, c Context) {
-	r.Record(ctx, FromPosture(p, c)...)
+	r.RecordOutcomes(ctx, User(p.Email), p.Sources, c)
 }
 
 // Record counts events. Those that somebody asked for are saved when it returns,
 // so that they are visible at once and outlive the program, unless the store does
 // not take them in time: then they are saved later. An event without a time
 // occurred now, one without a number of occurrences once.
-func (r *Recorder) Record(ctx context.Context, events ...Event) {
-	awaited, number := r.admit(ctx, events)
+func (r *Recorder) Record(ctx context.Context, events ...Event) { r.record(ctx, events, nil) }
+
+// RecordOutcomes records what failed of what was asked about a subject, as
+// [FromOutcomes] sees it, and notes in each failed outcome the id of the event
+// that now tells of it. Where that event is not saved yet the outcome has no id.
+func (r *Recorder) RecordOutcomes(ctx context.Context, about Resource, outcomes []device.Outcome, c Context) {
+	events, of := fromOutcomes(about, outcomes, c)
+	if len(events) == 0 {
+		return
+	}
+	ids := make([]string, len(events))
+	r.record(ctx, events, ids)
+	for i, event := range of {
+		if event >= 0 {
+			outcomes[i].EventID = ids[event]
+		}
+	}
+}
+
+// record is Record, and fills in the events' ids if there is room for them.
+func (r *Recorder) record(ctx context.Context, events []Event, ids []string) {
+	awaited, number, fingerprints := r.admit(ctx, events)
 	if !awaited {
 		return
 	}
@@ -148,16 +170,29 @@ func (r *Recorder) Record(ctx context.Context, events ...Event) {
 	defer cancel()
 	if err := r.save(ctx, number, false); err != nil {
 		r.o.Logger.DebugContext(ctx, "administration events stay in memory for now", "error", err.Error())
+		return
+	}
+	if ids == nil {
+		return
+	}
+	current, err := r.o.Store.CurrentAdminEvents(ctx, fingerprints)
+	if err != nil {
+		r.o.Logger.DebugContext(ctx, "the ids of administration events are left out", "error", err.Error())
+	}
+	for i, fingerprint := range fingerprints {
+		ids[i] = current[fingerprint]
 	}
 }
 
-// admit takes events into memory. It tells whether they are to be saved now, and
-// the number of the last one.
-func (r *Recorder) admit(ctx context.Context, events []Event) (awaited bool, number uint64) {
+// admit takes events into memory. It tells whether they are to be saved now, the
+// number of the last one, and for each the fingerprint under which it counts,
+// which is empty for one that was left out.
+func (r *Recorder) admit(ctx context.Context, events []Event) (awaited bool, number uint64, fingerprints []string) {
 	now := r.o.Now()
+	fingerprints = make([]string, len(events))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range events {
+	for i, e := range events {
 		if e.AdHoc && r.o.SkipAdHoc || !e.AdHoc && r.o.SkipOthers {
 			continue
 		}
@@ -167,13 +202,15 @@ func (r *Recorder) admit(ctx context.Context, events []Event) (awaited bool, num
 			continue
 		}
 		r.metrics.occurred(e)
-		if r.pending.add(e) {
+		fingerprint, folded := r.pending.add(e)
+		if folded {
 			r.metrics.folded(e)
 		}
+		fingerprints[i] = fingerprint
 		r.recorded++
 		awaited = awaited || e.AdHoc
 	}
-	return awaited || r.pending.len() >= r.o.BatchSize, r.recorded
+	return awaited || r.pending.len() >= r.o.BatchSize, r.recorded, fingerprints
 }
 
 // completed fills in what the maker of an event may leave out.
@@ -242,6 +279,7 @@ func (r *Recorder) next() *batchInFlight {
 	if r.pending.len() == 0 {
 		b.upTo = r.recorded
 	}
+	r.taken = len(b.Events)
 	return b
 }
 
@@ -263,7 +301,7 @@ func (r *Recorder) failed(ctx context.Context, err error) {
 	r.mu.Lock()
 	r.pause = min(max(2*r.pause, firstPause), maxPause)
 	r.retryAt = r.o.Now().Add(r.pause)
-	waiting := r.pending.len() + len(r.unsure.Events)
+	waiting := r.pending.len() + r.taken
 	r.mu.Unlock()
 	r.metrics.failures.Inc()
 	r.o.Logger.WarnContext(ctx, "administration events could not be saved and stay in memory", "events", waiting, "error", err.Error())
@@ -272,5 +310,5 @@ func (r *Recorder) failed(ctx context.Context, err error) {
 func (r *Recorder) worked() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pause, r.retryAt = 0, time.Time{}
+	r.pause, r.retryAt, r.taken = 0, time.Time{}, 0
 }

@@ -124,6 +124,18 @@ func (k *kept) AdminEvent(_ context.Context, id string) (adminevent.Event, error
 	return adminevent.Event{}, fault.New(fault.NotFound, "no event %s", id)
 }
 
+func (k *kept) CurrentAdminEvents(_ context.Context, fingerprints []string) (map[string]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ids := map[string]string{}
+	for _, f := range fingerprints {
+		if e, ok := k.rows[f]; ok {
+			ids[f] = e.ID
+		}
+	}
+	return ids, k.down
+}
+
 func (k *kept) CountAdminEvents(context.Context, adminevent.Filter) (int64, error) {
 	rows, _ := k.total()
 	return int64(rows), nil

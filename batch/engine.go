@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -26,8 +27,7 @@ type Options struct {
 	// Holder names this process to others, such as "host:pid"; it must be unique.
 	Holder string
 
-	Limit   int           // people in hand at most; 10 when zero
-	Timeout time.Duration // bounds what is asked about one person; zero means the sources' own limits
+	Limit int // people in hand at most; 10 when zero
 	// Grace is how long people in hand may take after a run was told to stop; 30 s
 	// when zero.
 	Grace time.Duration
@@ -36,6 +36,15 @@ type Options struct {
 	Beat time.Duration
 	// ShardSize is how many people a worker takes at once; 64 when zero.
 	ShardSize int
+	// Carrier brings shards to workers, also on other machines; within this process
+	// when nil.
+	Carrier Carrier
+	// Silence is after how long a worker that shows no sign of life loses its shard;
+	// 15 s when zero.
+	Silence time.Duration
+	// Setup stands for the settings that answers depend on beside the sources, such
+	// as the policy: workers take only shards of runs with the same.
+	Setup string
 
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // time.Now when nil
@@ -69,12 +78,18 @@ type Request struct {
 	Resume      string
 	CollectOnly bool
 	Scheduled   bool
+	// Due is when a scheduled run was due. The run is left out, with kind Conflict,
+	// when another process has started one since; zero starts it anyway.
+	Due time.Time
 	// Started, when set, is told of the run before anything is asked.
 	Started func(Run)
 }
 
 // Engine makes runs. It is safe for concurrent use, but makes one at a time.
-type Engine struct{ o Options }
+type Engine struct {
+	o      Options
+	shared bool // other processes may work too
+}
 
 // New makes an engine.
 func New(o Options) *Engine {
@@ -82,6 +97,11 @@ func New(o Options) *Engine {
 	o.Grace = cmp.Or(o.Grace, 30*time.Second)
 	o.Beat = cmp.Or(o.Beat, 3*time.Second)
 	o.ShardSize = cmp.Or(o.ShardSize, 64)
+	o.Silence = cmp.Or(o.Silence, 15*time.Second)
+	shared := o.Carrier != nil
+	if !shared {
+		o.Carrier = newInProcess()
+	}
 	if o.Composer == nil {
 		o.Composer = Documents{}
 	}
@@ -91,7 +111,7 @@ func New(o Options) *Engine {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Engine{o: o}
+	return &Engine{o: o, shared: shared}
 }
 
 // Run makes a run, or goes on with one, and returns when it is finished. When ctx
@@ -109,7 +129,10 @@ func (e *Engine) Run(ctx context.Context, r Request) (Run, error) {
 		return run, err
 	}
 	defer held.leave()
-	if run, err = e.begin(ctx, run, people, r.Resume != ""); err != nil {
+	if err := e.stillDue(ctx, r.Due); err != nil {
+		return run, err
+	}
+	if run, err = e.begin(ctx, run, people, r.Resume != "", held.before); err != nil {
 		return run, err
 	}
 	if r.Started != nil {
@@ -118,14 +141,32 @@ func (e *Engine) Run(ctx context.Context, r Request) (Run, error) {
 	if run.Finished() {
 		return run, nil
 	}
-	hands, stop := held.hands(ctx, e.o.Grace)
+	hands, stop := handsOf(ctx, held.over, e.o.Grace)
 	defer stop()
-	x := &execution{Options: e.o, run: run, stop: ctx, hands: hands}
+	x := &execution{Options: e.o, shared: e.shared, run: run, stop: ctx, hands: hands, plan: e.plan()}
 	err = x.phases()
 	if held.lost() {
 		err = errors.Join(lostLease(run.ID), err)
 	}
 	return x.run, err
+}
+
+// aheadAtMost is how far another machine's clock may be ahead of ours. What seems
+// to have started later tells of a clock that was wrong, not of a run.
+const aheadAtMost = 10 * time.Minute
+
+// stillDue fails when a scheduled run was started since one was due.
+func (e *Engine) stillDue(ctx context.Context, due time.Time) error {
+	if due.IsZero() {
+		return nil
+	}
+	last, err := e.o.Store.LastScheduledRun(ctx)
+	if err != nil || last.Before(due) || last.After(e.o.Now().Add(aheadAtMost)) {
+		return err
+	}
+	return &fault.Error{
+		Kind: fault.Conflict, Op: "start run", Message: fmt.Sprintf("the run that was due at %s was made by another process", due.Format(time.RFC3339)),
+	}
 }
 
 // prepare finds the run to go on with, or makes a new one.
@@ -172,16 +213,20 @@ func addresses(given []string) ([]string, error) {
 const peopleAtOnce = 1000
 
 // begin writes a new run down, or looks again at one to resume: it may have ended
-// while its lease was waited for.
-func (e *Engine) begin(ctx context.Context, run Run, people []string, resumed bool) (Run, error) {
+// while its lease was waited for. The shards of whoever had the lease before are
+// free then.
+func (e *Engine) begin(ctx context.Context, run Run, people []string, resumed bool, before string) (Run, error) {
+	run.Plan = e.planID()
 	if resumed {
 		found, err := e.o.Store.BatchRun(ctx, run.ID)
 		if err != nil || found.Finished() {
 			return found, err
 		}
-		found.Resumed = true
-		if err := e.o.Store.FreeShards(ctx, run.ID); err != nil {
-			return found, err
+		found.Resumed, found.Plan = true, run.Plan
+		for _, gone := range []string{before, e.o.Holder} {
+			if err := e.o.Store.FreeShards(ctx, run.ID, gone); err != nil {
+				return found, err
+			}
 		}
 		return found, e.o.Store.AdvanceBatchRun(ctx, found, nil)
 	}
@@ -191,7 +236,8 @@ func (e *Engine) begin(ctx context.Context, run Run, people []string, resumed bo
 // execution is one run under way in this process.
 type execution struct {
 	Options
-	run Run
+	shared bool // with workers of other processes
+	run    Run
 	// stop ends when nothing new shall be begun, hands when what is in hand shall
 	// end too.
 	stop, hands context.Context //nolint:containedctx // they bound the execution's own life
@@ -205,7 +251,6 @@ type execution struct {
 
 // phases goes through all phases that are left.
 func (x *execution) phases() error {
-	x.plan = planOf(x.Sources.Sources())
 	if err := x.load(); err != nil {
 		return err
 	}
@@ -234,6 +279,14 @@ func (x *execution) phases() error {
 
 // load reads how far the run is.
 func (x *execution) load() error {
+	if err := x.loadListings(); err != nil {
+		return err
+	}
+	return x.count()
+}
+
+// loadListings reads how the run's listings fared.
+func (x *execution) loadListings() error {
 	listings, err := patiently(x.stop, x, func() ([]Listing, error) { return x.Store.Listings(x.stop, x.run.ID) })
 	if err != nil {
 		return err
@@ -245,7 +298,7 @@ func (x *execution) load() error {
 		}
 		x.listings[l.Source] = l
 	}
-	return x.count()
+	return nil
 }
 
 // failureOf gives an outcome that was read back its error again.

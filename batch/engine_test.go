@@ -70,6 +70,10 @@ func TestEngine_Run(t *testing.T) {
 	want := batch.Run{
 		ID: run.ID, People: 23, Devices: 23 * devicesEach, Complete: 23, StartedAt: today(), FinishedAt: &finished,
 		Statistics: batch.Statistics{"encryption": {device.OK: 15, device.Warn: 8}}, Phase: batch.Over, Sent: email(22),
+		Plan: run.Plan,
+	}
+	if run.Plan == "" {
+		t.Error("the run has no plan")
 	}
 	if diff := cmp.Diff(want, run); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
@@ -251,6 +255,52 @@ func TestEngine_Run_all_failed(t *testing.T) {
 	}
 	if run := b.mustRun(batch.Request{}); run.Failed != 3 || run.Complete+run.Partial != 0 {
 		t.Errorf("run %+v, want all failed", run)
+	}
+}
+
+// A list of users that cannot be read hides nobody of whom there is an answer, and
+// is read once more also if nobody else needs a second look.
+func TestEngine_Run_users_down(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fails  func(source string, nth int64) bool
+		people int
+		broken bool // in the end
+	}{
+		"once":       {func(source string, nth int64) bool { return source == "owner/users" && nth == 1 }, 3, false},
+		"always":     {func(source string, _ int64) bool { return source == "owner/users" }, 5, true},
+		"everything": {func(string, int64) bool { return true }, 5, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, 5)
+			b.mustRun(batch.Request{})
+			b.company.people = 3 // of the others only the list of users would tell
+			var lists atomic.Int64
+			b.company.fail = func(source, _ string, after int) error {
+				nth := lists.Load()
+				if source == "owner/users" && after == 0 {
+					nth = lists.Add(1)
+				}
+				if c.fails(source, nth) {
+					return down(source)
+				}
+				return nil
+			}
+			run := b.mustRun(batch.Request{})
+			if run.People != c.people {
+				t.Errorf("run %+v, want %d people", run, c.people)
+			}
+			listings, err := b.store.Listings(t.Context(), run.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range listings {
+				if l.Source == "owner/users" && ((l.Failure != nil) != c.broken || l.Round != 2) {
+					t.Errorf("listing %+v", l)
+				}
+			}
+		})
 	}
 }
 

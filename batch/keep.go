@@ -12,15 +12,17 @@ import (
 // keeping puts what sources said last in the place of what they could not say now.
 type keeping struct {
 	keys  keysFunc
-	known map[string]device.Collection // by plugin
+	known map[string]device.Collection // by plugin; nil until it is learned
 }
 
-func newKeeping(keys keysFunc, known []device.Collection) *keeping {
-	k := &keeping{keys: keys, known: make(map[string]device.Collection, len(known))}
+func newKeeping(keys keysFunc) *keeping { return &keeping{keys: keys} }
+
+// learn takes what is known.
+func (k *keeping) learn(known []device.Collection) {
+	k.known = make(map[string]device.Collection, len(known))
 	for _, c := range known {
 		k.known[c.Plugin] = c
 	}
-	return k
 }
 
 // fill completes collections for every failed outcome that has something to keep,

@@ -17,6 +17,7 @@ const beatsMissed = 5
 // held is the lease of this process, and what keeps it.
 type held struct {
 	e      *Engine
+	before string // who had the lease and was taken for dead, "" when nobody
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
 	gone   atomic.Bool
@@ -46,7 +47,7 @@ func (e *Engine) hold(ctx context.Context, run string) (*held, error) {
 		now, err := e.o.Store.BatchLease(ctx)
 		return nil, errors.Join(busy(now), err)
 	}
-	h := &held{e: e}
+	h := &held{e: e, before: seen.Holder}
 	h.over, h.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	beating, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
@@ -124,11 +125,11 @@ func (h *held) leave() {
 	h.end(nil)
 }
 
-// hands gives the context of what is in hand: it ends a while after ctx does, and
-// at once when the lease is lost.
-func (h *held) hands(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+// handsOf gives the context of what is in hand: it ends a while after ctx does, and
+// at once when over ends.
+func handsOf(ctx, over context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	hands, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unlost := context.AfterFunc(h.over, cancel)
+	unlost := context.AfterFunc(over, cancel)
 	var timer *time.Timer
 	var mu sync.Mutex
 	unstopped := context.AfterFunc(ctx, func() {

@@ -9,6 +9,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv(childDSN); dsn != "" {
+		if role := os.Getenv(childRole); role != "" {
+			os.Exit(exitCode(fellow(dsn, role)))
+		}
 		os.Exit(child(dsn))
 	}
 	goleak.VerifyTestMain(m)

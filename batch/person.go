@@ -24,21 +24,28 @@ type gathering struct {
 // before all was known.
 func (g *gathering) settle(ctx context.Context) (Finished, bool, error) {
 	x := g.x
-	known, err := patiently(ctx, x, func() ([]device.Collection, error) { return x.Store.KnownCollections(ctx, g.person.Email) })
-	if err != nil {
-		return Finished{}, false, err
+	keep := newKeeping(x.Sources.Keys)
+	if x.listingFailed() {
+		if err := g.remember(ctx, keep); err != nil {
+			return Finished{}, false, err
+		}
 	}
-	keep := newKeeping(x.Sources.Keys, known)
 	g.fromListings(ctx, keep)
 	g.ask(ctx)
 	if ended(ctx) {
 		return Finished{}, false, nil // a failure may be ours, not the source's
+	}
+	if slices.ContainsFunc(g.outcomes, func(o device.Outcome) bool { return !o.OK && ofSource(o) }) {
+		if err := g.remember(ctx, keep); err != nil {
+			return Finished{}, false, err
+		}
 	}
 	g.collections = keep.fill(g.collections, g.outcomes)
 	posture := x.Scanner.Assemble(ctx, g.person.Email, g.collections, g.outcomes)
 	if ended(ctx) {
 		return Finished{}, false, nil
 	}
+	var err error
 	f := Finished{
 		Email: g.person.Email, From: g.person.State, To: g.state(), Posture: posture, Collections: answered(g.collections, g.outcomes),
 		Devices: len(posture.Devices), Statistics: Count(posture.Devices),
@@ -50,6 +57,27 @@ func (g *gathering) settle(ctx context.Context) (Finished, bool, error) {
 		f.Deliveries, err = x.Composer.Person(x.run, posture)
 	}
 	return f, true, err
+}
+
+// remember reads what sources said about the person last, unless that was done.
+// It is needed only where one of them fails now.
+func (g *gathering) remember(ctx context.Context, keep *keeping) error {
+	if keep.known != nil {
+		return nil
+	}
+	known, err := patiently(ctx, g.x, func() ([]device.Collection, error) { return g.x.Store.KnownCollections(ctx, g.person.Email) })
+	keep.learn(known)
+	return err
+}
+
+// listingFailed reports whether any listing did.
+func (x *execution) listingFailed() bool {
+	for _, l := range x.listings {
+		if l.Failure != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // state gives the state that the outcomes deserve.
@@ -137,11 +165,6 @@ func (g *gathering) collection(plugin string) *device.Collection {
 // ask asks about the person what no listing says, in the second round only what
 // failed in the first.
 func (g *gathering) ask(ctx context.Context) {
-	if g.x.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, g.x.Timeout)
-		defer cancel()
-	}
 	before := g.person.Gathered
 	if before == nil {
 		before = &Gathered{}

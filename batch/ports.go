@@ -81,6 +81,9 @@ type RunStore interface {
 	// BatchRuns gives n runs with ids before one, newest first; before "" starts
 	// with the newest.
 	BatchRuns(ctx context.Context, before string, n int) ([]Run, error)
+	// LastScheduledRun gives when the latest scheduled run started, zero when there
+	// is none.
+	LastScheduledRun(ctx context.Context) (time.Time, error)
 	// AdvanceBatchRun writes a run that has reached a further phase, with the
 	// shards of that phase. It does nothing when the run is that far already.
 	AdvanceBatchRun(ctx context.Context, r Run, shards []Shard) error
@@ -108,8 +111,13 @@ type ListingStore interface {
 type PeopleStore interface {
 	// AddPeople adds people to a run, those new to it as pending.
 	AddPeople(ctx context.Context, run string, people []string) error
+	// EarlierPeople gives n people with addresses after one of whom there is an
+	// answer, in their order.
+	EarlierPeople(ctx context.Context, after string, n int) ([]string, error)
 	// People gives n people of a run with addresses after one, in their order.
 	People(ctx context.Context, run, after string, n int) ([]Person, error)
+	// PeopleByState counts the people of a run.
+	PeopleByState(ctx context.Context, run string) (map[State]int, error)
 	// PeopleBetween gives the people of a run in a state from one address to
 	// another, both included, with what was gathered about them.
 	PeopleBetween(ctx context.Context, run string, state State, first, last string) ([]Person, error)
@@ -130,17 +138,37 @@ type PeopleStore interface {
 	SendSummary(ctx context.Context, run string, from, to string, sinks []string, deliveries []device.Delivery) error
 }
 
-// Queue hands out a run's shards, each to one worker at a time.
+// Queue keeps who settles which shard. It has no clock: a worker beats, and whoever
+// leads the run watches it by his own clock.
 type Queue interface {
-	// TakeShard leases the next free shard of a round until a time; ok is false
-	// when none is free, and left counts those not done, also by others.
-	TakeShard(ctx context.Context, run string, round int, worker string, now, until time.Time) (s Shard, ok bool, left int, err error)
-	// KeepShard prolongs a lease; false when the shard is another's by now.
-	KeepShard(ctx context.Context, s Shard, worker string, until time.Time) (bool, error)
+	// OpenShards gives the shards of a round that are not done: at most n of those
+	// that nobody has, all that somebody has, and how many there are in all.
+	OpenShards(ctx context.Context, run string, round, n int) (free, taken []Shard, left int, err error)
+	// TakeShard gives a shard that was seen free to a worker, and tells whose it is;
+	// false when another was faster.
+	TakeShard(ctx context.Context, s Shard, worker string) (Shard, bool, error)
+	// BeatShard shows that a shard's worker is alive; false when the shard is not
+	// his any more.
+	BeatShard(ctx context.Context, s Shard, worker string) (bool, error)
+	// FreeShard takes a shard from its worker, provided that he has not beaten since
+	// it was seen; a shard that was seen free stays so.
+	FreeShard(ctx context.Context, seen Shard) (bool, error)
+	// FreeShards takes all shards of a run from a worker.
+	FreeShards(ctx context.Context, run, worker string) error
 	// ShardDone notes that everybody in a shard is settled.
 	ShardDone(ctx context.Context, s Shard) error
-	// FreeShards takes all shards of a run from workers that are gone.
-	FreeShards(ctx context.Context, run string) error
+}
+
+// Carrier brings free shards to workers, of this process or on other machines. It
+// may lose or double what it carries: what counts is in the [Queue], and what stays
+// free there is offered again.
+type Carrier interface {
+	// Offer makes shards known to the workers of a plan. Of the people in them
+	// nothing need arrive: who takes a shard learns who they are.
+	Offer(ctx context.Context, plan string, shards []Shard) error
+	// Work calls do with shards that were offered for a plan, at most n at once,
+	// until ctx ends, and returns when no call is left.
+	Work(ctx context.Context, plan string, n int, do func(Shard)) error
 }
 
 // Leases let one run at a time go on, whoever starts it. A lease has no time of
@@ -204,9 +232,12 @@ type Known struct {
 // Shard is a page of people that one worker settles.
 type Shard struct {
 	Run         string
-	Round       int // 1, or 2 for those who were partial
+	Round       int // 1 everybody, 2 those who were partial, 3 those whom only the second try made known
 	Number      int
 	First, Last string // addresses, both included
+
+	Worker string // who has it, "" when nobody does
+	Beat   int64  // changes whenever it is taken, given back, or its worker shows a sign of life
 }
 
 // Gathered is all that sources said about a person, before it is assembled.

@@ -13,21 +13,6 @@ import (
 	"github.com/postureproject/posture/fault"
 )
 
-// planOf says which listings a run uses. What an ownership source without a
-// listing says is known only once a person is asked about, too late to find whose
-// the records of a listing are. The sources that know serials or MACs are then
-// asked per person too.
-func planOf(sources []Source) []Source {
-	perPerson := slices.ContainsFunc(sources, func(s Source) bool { return s.Ownership && s.ByEmail && !s.ListsDevices })
-	plan := slices.Clone(sources)
-	for i, s := range plan {
-		if perPerson && !s.Ownership && (s.BySerial || s.ByMAC) {
-			plan[i].ListsDevices = false
-		}
-	}
-	return plan
-}
-
 // listed gives the sources whose listings the run reads: those of ownership, or
 // the others.
 func (x *execution) listed(ownership bool) []Source {
@@ -48,6 +33,14 @@ func (x *execution) read() error {
 	}
 	if err := x.count(); err != nil {
 		return err
+	}
+	if x.run.People == 0 && !x.run.Given && x.broken() {
+		if err := x.addEarlier(); err != nil {
+			return err
+		}
+		if err := x.count(); err != nil {
+			return err
+		}
 	}
 	if x.run.People == 0 {
 		return x.nobody()
@@ -186,6 +179,35 @@ func (x *execution) readUsers(s Source, round int) error {
 	}
 	x.fared(&l, outcomeOf(s.Name, namespaceUsers, l.Users, time.Since(started), err))
 	return x.saveListing(l)
+}
+
+// broken reports whether a list of users could not be read. That of devices fails
+// each person instead.
+func (x *execution) broken() bool {
+	for _, s := range x.plan {
+		if s.ListsUsers && x.listings[usersOf(s.Name)].Failure != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// addEarlier adds everybody of whom there is an earlier answer, in the place of
+// those whom a list of users that cannot be read would name.
+func (x *execution) addEarlier() error {
+	for after := ""; ; {
+		people, err := patiently(x.stop, x, func() ([]string, error) { return x.Store.EarlierPeople(x.stop, after, peopleAtOnce) })
+		if err != nil {
+			return err
+		}
+		if err := x.patient(x.stop, func() error { return x.Store.AddPeople(x.stop, x.run.ID, people) }); err != nil {
+			return err
+		}
+		if len(people) < peopleAtOnce {
+			return nil
+		}
+		after = people[len(people)-1]
+	}
 }
 
 // fared notes how a listing fared, and tells of its failure.

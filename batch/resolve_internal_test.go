@@ -171,7 +171,9 @@ func TestKeeping_fill(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			outcomes := []device.Outcome{test.outcome}
-			got := newKeeping(keysOf, last).fill([]device.Collection{test.now}, outcomes)[0]
+			k := newKeeping(keysOf)
+			k.learn(last)
+			got := k.fill([]device.Collection{test.now}, outcomes)[0]
 			var names []string
 			for _, d := range got.Devices {
 				names = append(names, d.Name)

@@ -113,6 +113,9 @@ type Run struct {
 	Given       bool `json:"-"`
 	CollectOnly bool `json:"-"`
 	Scheduled   bool `json:"-"` // started by the schedule
+	// Plan stands for the sources, sinks and settings that the run goes by; only
+	// workers with the same take its shards.
+	Plan string `json:"-"`
 	// Sent is the address up to which the summary was sent.
 	Sent string `json:"-"`
 }

@@ -90,22 +90,29 @@ func (t Timetable) instant(wall time.Time) time.Time {
 // Schedule starts runs by a timetable.
 type Schedule struct {
 	Timetable Timetable
-	// Start makes a run and returns when it has ended.
-	Start func(ctx context.Context) (Run, error)
+	// Start makes the run that was due at a time, and returns when it has ended.
+	Start func(ctx context.Context, due time.Time) (Run, error)
 	// Last gives when the last scheduled run started, zero when there was none.
 	Last func(ctx context.Context) (time.Time, error)
 	// CatchUp starts a run at once if one was missed while the program was down.
 	CatchUp bool
-	// Resume, when set, goes on with an interrupted run at the beginning; false when
-	// there is none.
+	// Resume, when set, goes on with a scheduled run that was interrupted, in this
+	// process or another one that is gone; false when there is none. It is called at
+	// the beginning and from time to time.
 	Resume func(ctx context.Context) (Run, bool, error)
 	Logger *slog.Logger
 	Now    func() time.Time // time.Now when nil
 }
 
-// lookAtClock is how often the clock is looked at, which may be changed, or stand
-// still while the machine sleeps.
-const lookAtClock = 30 * time.Second
+const (
+	// lookAround is how often the clock is looked at, which may be changed, or stand
+	// still while the machine sleeps, and whether another process has left a run
+	// behind.
+	lookAround = 15 * time.Second
+	// longestLookAway is how long a run is left alone at most that cannot be gone
+	// on with.
+	longestLookAway = 30 * time.Minute
+)
 
 // Run starts runs until ctx ends, never two at once: a time that comes while a run
 // goes on is left out.
@@ -116,14 +123,13 @@ func (s Schedule) Run(ctx context.Context) error {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	if s.Resume != nil {
-		if run, found, err := s.Resume(ctx); found || err != nil {
-			s.ended(ctx, run, err)
+	left := orphans{Schedule: s}
+	left.adopt(ctx)
+	if s.CatchUp && ctx.Err() == nil {
+		if due := s.missed(ctx); !due.IsZero() {
+			s.Logger.InfoContext(ctx, "a scheduled run was missed and starts now")
+			s.start(ctx, due)
 		}
-	}
-	if s.CatchUp && ctx.Err() == nil && s.missed(ctx) {
-		s.Logger.InfoContext(ctx, "a scheduled run was missed and starts now")
-		s.start(ctx)
 	}
 	done := s.Now() // up to when all times are dealt with
 	for ctx.Err() == nil {
@@ -132,38 +138,70 @@ func (s Schedule) Run(ctx context.Context) error {
 			<-ctx.Done()
 			break
 		}
-		if !s.wait(ctx, next) {
-			break
-		}
-		s.start(ctx)
-		// A clock set back must not bring the same time again.
-		if done = s.Now(); done.Before(next) {
+		if s.wait(ctx, next, &left) {
+			s.start(ctx, next)
 			done = next
+		}
+		// A clock set back must not bring the same time again.
+		if now := s.Now(); now.After(done) {
+			done = now
 		}
 	}
 	return nil
 }
 
-// wait returns true when a time has come, and false when ctx has ended.
-func (s Schedule) wait(ctx context.Context, until time.Time) bool {
+// wait returns true when a time has come, and false when ctx has ended or a run
+// has gone on meanwhile.
+func (s Schedule) wait(ctx context.Context, until time.Time, left *orphans) bool {
 	for {
-		left := until.Sub(s.Now())
-		if left <= 0 {
+		wait := until.Sub(s.Now())
+		if wait <= 0 {
 			return ctx.Err() == nil
 		}
-		timer := time.NewTimer(min(left, lookAtClock))
+		timer := time.NewTimer(min(wait, lookAround))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return false
 		case <-timer.C:
 		}
+		if wait > lookAround && left.adopt(ctx) {
+			return false
+		}
 	}
 }
 
-func (s Schedule) start(ctx context.Context) {
-	run, err := s.Start(ctx)
+func (s Schedule) start(ctx context.Context, due time.Time) {
+	run, err := s.Start(ctx, due)
 	s.ended(ctx, run, err)
+}
+
+// orphans are runs that processes which are gone have left behind.
+type orphans struct {
+	Schedule
+	pause   time.Duration // after a failure
+	notTill time.Time     // of the process's own clock
+}
+
+// adopt goes on with a run that was left behind, and tells whether one did.
+func (o *orphans) adopt(ctx context.Context) bool {
+	if o.Resume == nil || time.Now().Before(o.notTill) {
+		return false
+	}
+	run, found, err := o.Resume(ctx)
+	switch {
+	case fault.KindOf(err) == fault.Conflict && err != nil: // it is not left behind
+		return false
+	case err != nil:
+		o.pause = min(max(2*o.pause, lookAround), longestLookAway)
+		o.notTill = time.Now().Add(o.pause)
+	default:
+		o.pause, o.notTill = 0, time.Time{}
+	}
+	if found || err != nil {
+		o.ended(ctx, run, err)
+	}
+	return found
 }
 
 func (s Schedule) ended(ctx context.Context, run Run, err error) {
@@ -178,16 +216,20 @@ func (s Schedule) ended(ctx context.Context, run Run, err error) {
 	}
 }
 
-// missed reports whether a run should have started since the last one did.
-func (s Schedule) missed(ctx context.Context) bool {
+// missed gives when a run was due that should have started since the last one
+// did, zero when none was.
+func (s Schedule) missed(ctx context.Context) time.Time {
 	last, err := s.Last(ctx)
 	if err != nil {
 		s.Logger.WarnContext(ctx, "whether a run was missed is not known", "error", err)
-		return false
+		return time.Time{}
 	}
 	if last.IsZero() {
-		return false
+		return time.Time{}
 	}
 	next := s.Timetable.Next(last)
-	return !next.IsZero() && !next.After(s.Now())
+	if next.After(s.Now()) {
+		return time.Time{}
+	}
+	return next
 }

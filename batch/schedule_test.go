@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -118,7 +119,7 @@ func scheduled(t *testing.T, s batch.Schedule, during, took time.Duration) (star
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
 	s.Timetable = timetable
-	s.Start = func(ctx context.Context) (batch.Run, error) {
+	s.Start = func(ctx context.Context, _ time.Time) (batch.Run, error) {
 		starts = append(starts, time.Now().UTC().Format("01-02 15:04"))
 		select {
 		case <-ctx.Done():
@@ -187,16 +188,78 @@ func TestSchedule_Run_clock_jumps(t *testing.T) {
 	})
 }
 
+// Runs that were left behind are gone with at the beginning and whenever one is
+// noticed; what cannot be gone on with is tried ever less often, and what is not
+// left behind is left alone.
 func TestSchedule_Run_resumes(t *testing.T) {
 	t.Parallel()
+	conflict := fault.New(fault.Conflict, "a run is going on already")
+	tests := []struct {
+		name      string
+		resume    func(call int) (found bool, took time.Duration, err error)
+		least     int // calls
+		most      int
+		successes int
+		want      []string // starts
+	}{
+		{"at the beginning", func(call int) (bool, time.Duration, error) { return call == 1, time.Minute, nil }, 600, 800, 1, []string{"01-01 02:00"}},
+		{"later", func(call int) (bool, time.Duration, error) { return call == 9, time.Minute, nil }, 600, 800, 1, []string{"01-01 02:00"}},
+		{"beyond the time of the next", func(call int) (bool, time.Duration, error) { return call == 9, 2 * time.Hour, nil }, 100, 300, 1, nil},
+		{"alive", func(int) (bool, time.Duration, error) { return true, 3 * time.Second, conflict }, 500, 800, 0, []string{"01-01 02:00"}},
+		{"hopeless", func(int) (bool, time.Duration, error) { return true, time.Second, errors.New("no") }, 8, 14, 0, nil},
+		{"store away", func(int) (bool, time.Duration, error) { return false, time.Second, errors.New("no") }, 8, 14, 0, []string{"01-01 02:00"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				calls, successes := 0, 0
+				s := batch.Schedule{Resume: func(context.Context) (batch.Run, bool, error) {
+					calls++
+					found, took, err := test.resume(calls)
+					if found {
+						time.Sleep(took)
+					}
+					if found && err == nil {
+						successes++
+					}
+					return batch.Run{ID: "r"}, found, err
+				}}
+				got := scheduled(t, s, 3*time.Hour, 10*time.Minute)
+				if calls < test.least || calls > test.most || successes != test.successes {
+					t.Errorf("resumed in %d of %d calls, want %d of %d to %d", successes, calls, test.successes, test.least, test.most)
+				}
+				if test.want != nil && !slices.Equal(got, test.want) || test.name == "beyond the time of the next" && len(got) != 0 {
+					t.Errorf("started at %v, want %v", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A run knows when it was due, also one that was missed.
+func TestSchedule_Run_due(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		resumed := 0
-		s := batch.Schedule{Resume: func(context.Context) (batch.Run, bool, error) {
-			resumed++
-			return batch.Run{ID: "r"}, true, nil
-		}}
-		if got := scheduled(t, s, time.Hour, time.Minute); resumed != 1 || len(got) != 0 {
-			t.Errorf("resumed %d times, started at %v; want once and never", resumed, got)
+		timetable, err := batch.ParseTimetable("0 2 * * *", "UTC")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Hour)
+		defer cancel()
+		var due []string
+		s := batch.Schedule{
+			Timetable: timetable, CatchUp: true, Last: last("1999-12-29T02:00:00Z"),
+			Start: func(_ context.Context, at time.Time) (batch.Run, error) {
+				due = append(due, at.Format(time.RFC3339))
+				return batch.Run{}, nil
+			},
+		}
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if want := []string{"1999-12-30T02:00:00Z", "2000-01-01T02:00:00Z"}; !slices.Equal(due, want) {
+			t.Errorf("due %v, want %v", due, want)
 		}
 	})
 }

@@ -162,3 +162,15 @@ func encode(v any) (json.RawMessage, error) {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
+
+// devicesOf gives the devices of a page of people in one list.
+func devicesOf(people []string, of map[string][]device.Device) []device.Device {
+	var all []device.Device
+	for _, p := range people {
+		for _, d := range of[p] {
+			d.Email = p
+			all = append(all, d)
+		}
+	}
+	return all
+}

@@ -4,21 +4,22 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
-
-	"github.com/postureproject/posture/device"
 )
 
 const (
-	// shardLease is how long a shard stays a worker's that shows no sign of life.
-	shardLease = 2 * time.Minute
-	// shardsAtOnce is how many shards a worker has open, so that the last person
+	// shardsAtOnce is how many shards a process has open, so that the last person
 	// of one does not hold up the others.
 	shardsAtOnce = 2
-	// shardPoll is how often a worker looks whether others' shards are done.
+	// shardPoll is how often the shards of all workers are looked at.
 	shardPoll = 500 * time.Millisecond
+	// offersAtOnce is how many shards wait for workers at most.
+	offersAtOnce = 256
+	// offerAgain is after how long a shard that nobody took is offered again.
+	offerAgain = 10 * time.Second
+	// countEvery is how often people are counted whom other processes settle too.
+	countEvery = 2 * time.Second
 )
 
 // shards makes shards of all people in a state.
@@ -40,14 +41,14 @@ func (x *execution) shards(round int, state State) ([]Shard, error) {
 
 // scan is the second phase: everybody once.
 func (x *execution) scan() error {
-	if err := x.work(1, Pending); err != nil {
+	if err := x.work(1); err != nil {
 		return err
 	}
 	shards, err := x.shards(2, Waiting)
 	if err != nil {
 		return err
 	}
-	if len(shards) == 0 {
+	if len(shards) == 0 && !x.broken() {
 		return x.advance(Sending, nil)
 	}
 	return x.advance(Retrying, shards)
@@ -59,6 +60,11 @@ func (x *execution) retry() error {
 	if err := x.readListings(2); err != nil {
 		return err
 	}
+	if !x.run.Given && x.broken() {
+		if err := x.addEarlier(); err != nil {
+			return err
+		}
+	}
 	// Whom only the second try made known is scanned like everybody else.
 	late, err := x.shards(3, Pending)
 	if err != nil {
@@ -69,278 +75,146 @@ func (x *execution) retry() error {
 			return err
 		}
 	}
-	if err := x.work(2, Waiting); err != nil {
+	if err := x.work(2); err != nil {
 		return err
 	}
-	if err := x.work(3, Pending); err != nil {
+	if err := x.work(3); err != nil {
 		return err
 	}
 	return x.advance(Sending, nil)
 }
 
-// work takes shards of a round until none is left, this worker's or others'.
-func (x *execution) work(round int, state State) error {
+// work returns when all shards of a round are done, by this process or others.
+func (x *execution) work(round int) error {
 	if err := x.count(); err != nil {
 		return err
 	}
-	w := &worker{x: x, round: round, state: state, slots: make(chan struct{}, x.Limit)}
-	w.ctx, w.cancel = context.WithCancelCause(x.stop)
-	defer w.cancel(nil)
-	defer context.AfterFunc(x.hands, func() { w.cancel(nil) })()
-	commits := w.startCommitting()
+	c := newCrew(x, round)
+	working, enough := context.WithCancel(c.ctx)
 	var group sync.WaitGroup
-	for i := range shardsAtOnce {
-		group.Go(func() { w.fail(w.takeShards(fmt.Sprintf("%s/%d", x.Holder, i))) })
-	}
+	group.Go(func() {
+		c.fail(x.patient(working, func() error { return x.Carrier.Work(working, x.run.Plan, shardsAtOnce, c.take) }))
+	})
+	c.fail(x.lead(c))
+	err := context.Cause(c.ctx)
+	enough()
 	group.Wait()
-	commits()
-	if err := context.Cause(w.ctx); err != nil && !errors.Is(err, context.Canceled) {
+	c.end()
+	if err == nil {
+		return nil
+	}
+	x.putDown()
+	if !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return cmp.Or(x.stop.Err(), x.hands.Err())
+	return cmp.Or(x.stop.Err(), x.hands.Err(), err)
 }
 
-// worker settles people of one round.
-type worker struct {
-	x      *execution
-	round  int
-	state  State
-	slots  chan struct{} // as many as people may be in hand
-	commit chan commit
-	ctx    context.Context //nolint:containedctx // bounds the taking of people
-	cancel context.CancelCauseFunc
-}
-
-func (w *worker) fail(err error) {
-	if err != nil {
-		w.cancel(err)
+// putDown gives back shards that this process leaves unfinished, so that whoever
+// goes on need not wait for a sign of life.
+func (x *execution) putDown() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.hands), 5*time.Second)
+	defer cancel()
+	if err := x.Store.FreeShards(ctx, x.run.ID, x.Holder); err != nil {
+		x.Logger.WarnContext(ctx, "unfinished shards could not be given back; whoever goes on waits for them", "run", x.run.ID, "error", err)
 	}
 }
 
-// takeShards works shards until all are done.
-func (w *worker) takeShards(name string) error {
-	for w.ctx.Err() == nil {
-		var (
-			s    Shard
-			ok   bool
-			left int
-		)
-		err := w.x.patient(w.ctx, func() (err error) {
-			now := w.x.Now()
-			s, ok, left, err = w.x.Store.TakeShard(w.ctx, w.x.run.ID, w.round, name, now, now.Add(shardLease))
-			return err
-		})
-		switch {
-		case w.ctx.Err() != nil:
-			return nil //nolint:nilerr // it was told to stop; why is known
-		case err != nil:
-			return err
-		case !ok && left == 0:
-			return nil
-		case !ok:
-			select {
-			case <-w.ctx.Done():
-			case <-time.After(shardPoll):
+// lead offers the shards of a crew's round to all workers, and takes them from
+// workers that fell silent, until all are done.
+func (x *execution) lead(c *crew) error {
+	tick := time.NewTicker(shardPoll)
+	defer tick.Stop()
+	w := watch{x: x, offered: map[int]sight{}, taken: map[int]sight{}}
+	for {
+		left := 0
+		err := x.patient(c.ctx, func() (err error) {
+			var free, taken []Shard
+			if free, taken, left, err = x.Store.OpenShards(c.ctx, x.run.ID, c.round, offersAtOnce); err != nil {
+				return err
 			}
-			continue
-		}
-		if err := w.shard(s, name); err != nil {
+			w.silent(c.ctx, taken)
+			return w.offer(c.ctx, free)
+		})
+		if err != nil || left == 0 {
 			return err
 		}
+		w.count(c.ctx)
+		select {
+		case <-c.ctx.Done():
+			return nil
+		case <-c.ended:
+		case <-tick.C:
+		}
+	}
+}
+
+// watch is what the leader of a run remembers of its shards.
+type watch struct {
+	x              *execution
+	offered, taken map[int]sight // by number
+	counted        time.Time
+}
+
+// sight is when a shard was first seen as it is.
+type sight struct {
+	beat int64
+	at   time.Time
+}
+
+// offer offers free shards that were not offered lately.
+func (w *watch) offer(ctx context.Context, free []Shard) error {
+	now := time.Now()
+	var due []Shard
+	for _, s := range free {
+		if last, known := w.offered[s.Number]; !known || last.beat != s.Beat || now.Sub(last.at) > offerAgain {
+			due = append(due, s)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := w.x.Carrier.Offer(ctx, w.x.run.Plan, due); err != nil {
+		return err
+	}
+	for _, s := range due {
+		w.offered[s.Number] = sight{s.Beat, now}
 	}
 	return nil
 }
 
-// shard settles everybody of a shard.
-func (w *worker) shard(s Shard, name string) error {
-	x := w.x
-	people, err := patiently(x.hands, x, func() ([]Person, error) {
-		return x.Store.PeopleBetween(x.hands, x.run.ID, w.state, s.First, s.Last)
-	})
-	if err != nil {
-		return err
-	}
-	staged, err := w.staged(people)
-	if err != nil {
-		return err
-	}
-	stopKeeping := w.keep(s, name)
-	defer stopKeeping()
-	var group, written sync.WaitGroup
-	for _, p := range people {
-		select {
-		case <-w.ctx.Done():
-		case w.slots <- struct{}{}:
+// silent frees shards whose workers have shown no sign of life for a while: they are
+// gone, or have never learnt that a shard is theirs. What cannot be freed now is
+// looked at again.
+func (w *watch) silent(ctx context.Context, taken []Shard) {
+	now := time.Now()
+	for _, s := range taken {
+		last, known := w.taken[s.Number]
+		if !known || last.beat != s.Beat {
+			w.taken[s.Number] = sight{s.Beat, now}
+			continue
 		}
-		if w.ctx.Err() != nil {
-			break
+		if now.Sub(last.at) < w.x.Silence {
+			continue
 		}
-		written.Add(1)
-		group.Go(func() {
-			w.person(p, staged[p.Email], written.Done)
-			<-w.slots // the next one may start while this one's answer is written
-		})
+		freed, err := w.x.Store.FreeShard(ctx, s)
+		if freed || err != nil {
+			w.x.Logger.WarnContext(ctx, "a worker is silent; its shard goes to another", "run", s.Run, "shard", s.Number, "worker", s.Worker, "error", err)
+		}
 	}
-	group.Wait()
-	written.Wait()
-	if w.ctx.Err() != nil {
-		return nil
-	}
-	return x.patient(x.hands, func() error { return x.Store.ShardDone(x.hands, s) })
 }
 
-// staged gives what listings said about people, by person.
-func (w *worker) staged(people []Person) (map[string][]Piece, error) {
-	var sources, emails []string
-	for _, s := range w.x.plan {
-		if s.ListsDevices {
-			sources = append(sources, s.Name)
-		}
-	}
-	for _, p := range people {
-		emails = append(emails, p.Email)
-	}
-	if len(sources) == 0 || len(emails) == 0 {
-		return nil, nil
-	}
-	pieces, err := patiently(w.x.hands, w.x, func() ([]Piece, error) {
-		return w.x.Store.Staged(w.x.hands, w.x.run.ID, sources, emails)
-	})
-	byPerson := make(map[string][]Piece, len(people))
-	for _, p := range pieces {
-		byPerson[p.Person] = append(byPerson[p.Person], p)
-	}
-	return byPerson, err
-}
-
-// keep prolongs a shard's lease until the function it returns is called.
-func (w *worker) keep(s Shard, name string) (stop func()) {
-	ctx, cancel := context.WithCancel(w.x.hands)
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		tick := time.NewTicker(shardLease / 4)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			// Another worker that took it settles nobody twice; at worst both ask.
-			if _, err := w.x.Store.KeepShard(ctx, s, name, w.x.Now().Add(shardLease)); err != nil && ctx.Err() == nil {
-				w.x.Logger.WarnContext(ctx, "a shard's lease could not be prolonged", "run", s.Run, "shard", s.Number, "error", err)
-			}
-		}
-	})
-	return func() { cancel(); ended.Wait() }
-}
-
-// person settles one person; written is called when that is on disk, or will
-// never be.
-func (w *worker) person(p Person, staged []Piece, written func()) {
-	g := &gathering{x: w.x, last: w.round > 1, person: p, staged: staged}
-	f, known, err := g.settle(w.x.hands)
-	if err != nil || !known {
-		w.fail(err)
-		written()
+// count counts the people whom others settle too.
+func (w *watch) count(ctx context.Context) {
+	if !w.x.shared || w.x.Progress == nil || time.Since(w.counted) < countEvery {
 		return
 	}
-	w.commit <- commit{Finished: f, written: written}
-}
-
-// commit is a person on the way to the store.
-type commit struct {
-	Finished
-	written func()
-}
-
-// commitsAtOnce is how many people one transaction settles at most.
-const commitsAtOnce = 64
-
-// startCommitting writes settled people, as many at once as are waiting, for a
-// commit costs more than what is in it. The function that it returns waits for
-// the end.
-func (w *worker) startCommitting() (end func()) {
-	w.commit = make(chan commit, commitsAtOnce)
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		for first := range w.commit {
-			batch := []commit{first}
-			for more := true; more && len(batch) < commitsAtOnce; {
-				select {
-				case next, open := <-w.commit:
-					if more = open; open {
-						batch = append(batch, next)
-					}
-				default:
-					more = false
-				}
-			}
-			w.write(batch)
-		}
-	})
-	return func() { close(w.commit); ended.Wait() }
-}
-
-// write settles people in the store. A failure must be known before anybody
-// counts as written.
-func (w *worker) write(batch []commit) {
-	defer func() {
-		for _, c := range batch {
-			c.written()
-		}
-	}()
-	finished := make([]Finished, len(batch))
-	for i, c := range batch {
-		finished[i] = c.Finished
-	}
-	here, err := patiently(w.x.hands, w.x, func() ([]bool, error) {
-		return w.x.Store.FinishPeople(w.x.hands, w.x.run.ID, finished)
-	})
+	w.counted = time.Now()
+	states, err := w.x.Store.PeopleByState(ctx, w.x.run.ID)
 	if err != nil {
-		w.fail(err)
-		return
+		return // the next time will do: it is only shown
 	}
-	for i, f := range finished {
-		if here[i] {
-			w.settled(f)
-		}
-	}
-}
-
-// settled tells that a person is through, or waits for the second round.
-func (w *worker) settled(f Finished) {
 	w.x.tell(func(p *Progress) {
-		if f.From == Waiting {
-			p.Waiting--
-		}
-		switch f.To {
-		case Done:
-			p.Complete++
-		case Partial:
-			p.Partial++
-		case Failed:
-			p.Failed++
-		case Waiting:
-			p.Waiting++
-		case Pending:
-		}
+		p.Complete, p.Partial, p.Failed, p.Waiting = states[Done], states[Partial], states[Failed], states[Waiting]
 	})
-	if f.To.Settled() {
-		for _, o := range f.Posture.Sources {
-			w.x.tellFailure(f.Email, o)
-		}
-	}
-}
-
-// devicesOf gives the devices of a page of people in one list.
-func devicesOf(people []string, of map[string][]device.Device) []device.Device {
-	var all []device.Device
-	for _, p := range people {
-		for _, d := range of[p] {
-			d.Email = p
-			all = append(all, d)
-		}
-	}
-	return all
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/postureproject/posture/batch"
+	"github.com/postureproject/posture/batch/riverqueue"
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/internal/pgtest"
 	"github.com/postureproject/posture/store/storetest"
 )
 
@@ -69,4 +72,69 @@ func (h heavy) ListDevices(ctx context.Context, source string, receive func([]de
 		}
 		return receive(devices)
 	})
+}
+
+// BenchmarkEngine_Work makes runs on one PostgreSQL server with one process and
+// with more. Of each person 50 ms pass until a source answers, which is what more
+// machines are for; with no pause what remains is the engine, the job queue and the
+// server, all on this machine. The processes are engines of this one, each with
+// connections of its own.
+func BenchmarkEngine_Work(b *testing.B) {
+	for _, pause := range []time.Duration{50 * time.Millisecond, 0} {
+		single := 0.0
+		for _, workers := range []int{0, 1, 3} {
+			b.Run(fmt.Sprintf("pause=%s/processes=%d", pause, workers+1), func(b *testing.B) {
+				for range b.N {
+					rate := workTogether(b, workers, pause)
+					if workers == 0 {
+						single = rate
+					}
+					b.ReportMetric(rate, "people/s")
+					if single > 0 {
+						b.ReportMetric(rate/single/float64(workers+1), "of_linear")
+					}
+				}
+			})
+		}
+	}
+}
+
+// workTogether gives the people a second of one run's scanning.
+func workTogether(b *testing.B, workers int, pause time.Duration) float64 {
+	b.Helper()
+	dsn := pgtest.Database(b)
+	c := newCompany(4000)
+	c.page, c.pause = 50, pause
+	engine := func(name string, o batch.Options) *batch.Engine {
+		q, err := riverqueue.New(dsn, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(q.Close)
+		o.Store, o.Sources, o.Scanner, o.Carrier, o.Holder = storetest.Open(b, dsn, nil), c, c, q, name
+		o.PersonSinks, o.Limit = []string{"sink"}, 20
+		return batch.New(o)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	var group sync.WaitGroup
+	for i := range workers {
+		group.Go(func() {
+			if err := engine(fmt.Sprint("worker", i), batch.Options{}).Work(ctx); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	var scanning time.Time
+	run, err := engine("leader", batch.Options{Progress: func(p batch.Progress) {
+		if p.Phase == batch.Scanning && scanning.IsZero() {
+			scanning = time.Now()
+		}
+	}}).Run(b.Context(), batch.Request{})
+	took := time.Since(scanning)
+	stop()
+	group.Wait()
+	if err != nil || run.Complete != c.people {
+		b.Fatalf("run %+v, error %v", run, err)
+	}
+	return float64(run.People) / took.Seconds()
 }

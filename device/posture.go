@@ -31,6 +31,9 @@ type Outcome struct {
 	// KeptFrom is when the source last answered, on a failure whose place an
 	// earlier answer has taken; nil otherwise.
 	KeptFrom *time.Time `json:"kept_from,omitempty"`
+	// EventID is of the administration event that a failure was recorded as; empty
+	// when there is none, or none yet.
+	EventID string `json:"event_id,omitempty"`
 
 	// Failure is the error itself, nil when the source answered or when the
 	// outcome was read back from a document; see [Outcome.Err].

@@ -204,9 +204,13 @@ func (b *builder) configure(name string) supervise.Configure {
 			b.mu.Unlock()
 			return supervise.Settings{}, err
 		}
+		timeout := block.Timeout
+		if b.o.Timeout > 0 && !d.Has(sdk.CapDeliver) {
+			timeout = b.o.Timeout
+		}
 		return supervise.Settings{
 			Config: block.JSON, Secrets: secretValues(d.ConfigSchema, block.JSON),
-			Timeout: block.Timeout, Concurrency: block.Concurrency, Debug: b.settings.Debug,
+			Timeout: timeout, Concurrency: block.Concurrency, Debug: b.settings.Debug,
 		}, nil
 	}
 }

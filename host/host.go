@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/postureproject/posture/adminevent"
+	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/recall"
@@ -35,11 +36,20 @@ type Options struct {
 	Only []string
 	// Now is the clock that ages are measured by; time.Now when nil.
 	Now func() time.Time
+	// Timeout, when set, bounds every call on a source, in place of what the
+	// configuration says. Sinks keep theirs.
+	Timeout time.Duration
 	// Limits bound what plugins may cost; zero fields take defaults.
 	Limits supervise.Limits
-	// Store keeps answers; nil keeps none. It stays its owner's to close, after
-	// the host.
+	// Store keeps answers and what plugins keep; nil keeps none. It stays its
+	// owner's to close, after the host.
 	Store *store.Store
+	// StoreDown says of a host without a store that it should have one, which
+	// cannot be opened.
+	StoreDown bool
+	// Carrier brings parts of runs to workers on other machines; nil keeps them in
+	// this process. It stays its owner's to close, after the host.
+	Carrier batch.Carrier
 }
 
 // Host is a running Posture without its web server; see [Host.Serve].
@@ -50,6 +60,7 @@ type Host struct {
 	active  atomic.Pointer[generation]
 	answers *recall.Recall
 
+	store     *storeWatch
 	recorder  *adminevent.Recorder // nil without a store
 	deliverer *deliverer           // nil without a store
 
@@ -77,18 +88,24 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{o: o, metrics: newMetrics()}
-	h.sup = supervise.New(supervise.Options{
-		Logger: o.Logger, StateDir: file.Settings().StateDir, Observer: h.metrics, Limits: o.Limits,
-	})
+	supervised := supervise.Options{Logger: o.Logger, StateDir: file.Settings().StateDir, Observer: h.metrics, Limits: o.Limits}
+	if o.Store != nil {
+		supervised.Journal = o.Store.Journal
+	}
+	h.sup = supervise.New(supervised)
 	h.metrics.watch(h.sup)
+	h.store = newStoreWatch(h)
 	if _, err := h.apply(ctx, file); err != nil {
 		h.sup.Close()
 		return nil, err
 	}
+	if o.Store != nil || o.StoreDown {
+		h.metrics.registry.MustRegister(h.store.collectors()...)
+	}
 	if o.Store != nil {
 		h.recorder = h.newRecorder()
 		h.deliverer = newDeliverer(h)
-		h.metrics.registry.MustRegister(newOutboxCollector(h.deliverer.status, o.Now))
+		h.metrics.registry.MustRegister(newOutboxCollector(h.outboxStatus, o.Now))
 		o.Store.LimitOutbox(file.Settings().OutboxBytes)
 	}
 	h.answers = h.newAnswers(context.WithoutCancel(ctx))
@@ -105,6 +122,14 @@ func (h *Host) newAnswers(ctx context.Context) *recall.Recall {
 
 // Answers gives answers about people, kept or new.
 func (h *Host) Answers() *recall.Recall { return h.answers }
+
+// Runs gives the record of runs over everybody; nil without a store.
+func (h *Host) Runs() batch.Viewer {
+	if h.o.Store == nil { // a nil one within the interface would not be nil
+		return nil
+	}
+	return h.o.Store
+}
 
 // MaxAge is how old a kept answer may be unless a request says otherwise.
 func (h *Host) MaxAge() time.Duration { return h.Settings().MaxAge }
@@ -154,6 +179,10 @@ func startOnly(before, after config.Settings) []string {
 	}
 	add(before.Listen != after.Listen, "listen")
 	add(before.StateDir != after.StateDir, "state_dir")
+	add(before.StoreDSN != after.StoreDSN, "store.dsn")
+	add(before.OutboxBytes != after.OutboxBytes, "outbox.max_megabytes")
+	add(before.AdministrationEvents != after.AdministrationEvents, "administration_events")
+	add(before.Batch.Schedule != after.Batch.Schedule || before.Batch.TimeZone != after.Batch.TimeZone, "batch.schedule")
 	add(before.ScanTimeout < after.ScanTimeout, "scan_timeout") // the limit of a request is above the old one only
 	add(before.MaxConcurrentScans != after.MaxConcurrentScans, "max_concurrent_scans")
 	add(before.LogLevel != after.LogLevel, "log_level")

@@ -135,9 +135,9 @@ func (m *metrics) reloaded(err error) {
 
 // outboxCollector tells what waits for sinks when the metrics are asked for.
 type outboxCollector struct {
-	status                    func() []outbox.Status
-	waiting, bytes, age, dead *prometheus.Desc
-	now                       func() time.Time
+	status                                 func() []outbox.Status
+	waiting, bytes, limit, full, age, dead *prometheus.Desc
+	now                                    func() time.Time
 }
 
 func newOutboxCollector(status func() []outbox.Status, now func() time.Time) *outboxCollector {
@@ -147,7 +147,9 @@ func newOutboxCollector(status func() []outbox.Status, now func() time.Time) *ou
 	return &outboxCollector{
 		status: status, now: now,
 		waiting: desc("waiting", "Documents that wait for a sink."), bytes: desc("bytes", "Bytes that wait for a sink or are set aside."),
-		age: desc("oldest_seconds", "How long the oldest document has waited for a sink."), dead: desc("dead", "Documents that are set aside."),
+		limit: desc("limit_bytes", "Bytes up to which documents are taken for a sink."),
+		full:  desc("full", "Whether nine tenths of that are used."),
+		age:   desc("oldest_seconds", "How long the oldest document has waited for a sink."), dead: desc("dead", "Documents that are set aside."),
 	}
 }
 
@@ -161,7 +163,9 @@ func (c *outboxCollector) Collect(ch chan<- prometheus.Metric) {
 		if !s.Oldest.IsZero() {
 			age = max(0, c.now().Sub(s.Oldest).Seconds())
 		}
-		for desc, value := range map[*prometheus.Desc]float64{c.waiting: float64(s.Waiting), c.bytes: float64(s.Bytes), c.age: age, c.dead: float64(s.Dead)} {
+		for desc, value := range map[*prometheus.Desc]float64{
+			c.waiting: float64(s.Waiting), c.bytes: float64(s.Bytes), c.limit: float64(s.Limit), c.full: zeroOrOne(s.Full), c.age: age, c.dead: float64(s.Dead),
+		} {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, s.Sink)
 		}
 	}

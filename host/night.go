@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"sync"
@@ -13,13 +14,13 @@ import (
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/plugins/sdk"
+	"github.com/postureproject/posture/practices"
 )
 
 // NightOptions say how a run over everybody is made; zero fields take what is
 // configured.
 type NightOptions struct {
-	Limit    int           // people at once
-	Timeout  time.Duration // of what is asked about one person
+	Limit    int // people at once
 	Progress func(batch.Progress)
 	// Deliver also hands on what waits for sinks, during the run and for a while
 	// after it, where no daemon of this process does.
@@ -33,23 +34,61 @@ func (h *Host) Night(ctx context.Context, o NightOptions, r batch.Request) (batc
 	if h.o.Store == nil {
 		return batch.Run{}, fault.New(fault.Internal, "a run over everybody needs a store")
 	}
-	settings := h.Settings()
-	if o.Limit <= 0 {
-		o.Limit = settings.Batch.Limit
-	}
 	if o.Deliver {
 		defer h.delivering(ctx)()
 	}
 	failures := h.nightFailures()
-	n := night{host: h, pipeline: h.Pipeline()}
-	engine := batch.New(batch.Options{
-		Store: h.o.Store, Sources: n, Scanner: n, Holder: holder(),
-		PersonSinks: h.sinks(device.DeliverDevice), SummarySinks: h.sinks(device.DeliverSummary),
-		Limit: o.Limit, Timeout: o.Timeout, Logger: h.o.Logger, Now: h.o.Now, Progress: o.Progress, Failure: failures.add,
-	})
+	engine := h.nightEngine(o, failures)
 	run, err := engine.Run(ctx, r)
 	failures.close(context.WithoutCancel(ctx))
+	if err == nil {
+		h.forgetHistory(ctx)
+	}
 	return run, err
+}
+
+// nightEngine makes what makes runs, by the configuration as it is now.
+func (h *Host) nightEngine(o NightOptions, failures *nightFailures) *batch.Engine {
+	active := h.active.Load()
+	if o.Limit <= 0 {
+		o.Limit = active.settings.Batch.Limit
+	}
+	n := night{host: h, pipeline: active.pipeline}
+	return batch.New(batch.Options{
+		Store: h.o.Store, Sources: n, Scanner: n, Holder: holder(), Carrier: h.o.Carrier, Setup: setupOf(active),
+		PersonSinks: h.sinks(device.DeliverDevice), SummarySinks: h.sinks(device.DeliverSummary),
+		Limit: o.Limit, Logger: h.o.Logger, Now: h.o.Now, Progress: o.Progress, Failure: failures.add,
+	})
+}
+
+// setupOf stands for the settings, beside the sources, on which answers depend.
+func setupOf(g *generation) string {
+	policy, err := g.file.Practices(practices.Schema())
+	if err != nil {
+		return err.Error() // it was read before, when the policy was made
+	}
+	s := g.settings
+	text, err := json.Marshal([]any{policy, s.DeviceTransforms, s.EventTransforms, s.PlaceholderIdentifiers, s.StaleAfter, s.RetiredStatuses, s.Debug})
+	if err != nil {
+		return err.Error() // they are lists of words and numbers
+	}
+	return string(text)
+}
+
+// failuresApart is after how long without failures those of a worker are told of.
+const failuresApart = time.Minute
+
+// Work takes part in runs that other processes lead, until the context ends.
+func (h *Host) Work(ctx context.Context, o NightOptions) error {
+	if h.o.Store == nil {
+		return fault.New(fault.Internal, "working on runs needs a store")
+	}
+	failures := h.nightFailures()
+	var group sync.WaitGroup
+	group.Go(func() { failures.tellApart(ctx, failuresApart) })
+	err := h.nightEngine(o, failures).Work(ctx)
+	group.Wait()
+	return err
 }
 
 // lastDeliveries is how long a run waits for sinks when it is over; what they have
@@ -86,8 +125,8 @@ func (h *Host) nights(ctx context.Context) {
 	}
 	schedule := batch.Schedule{
 		Timetable: timetable, CatchUp: settings.RunMissed, Logger: h.o.Logger, Now: h.o.Now,
-		Start: func(ctx context.Context) (batch.Run, error) {
-			return h.Night(ctx, NightOptions{}, batch.Request{Scheduled: true})
+		Start: func(ctx context.Context, due time.Time) (batch.Run, error) {
+			return h.Night(ctx, NightOptions{}, batch.Request{Scheduled: true, Due: due})
 		},
 		Last:   h.o.Store.LastScheduledRun,
 		Resume: h.resumeScheduled,
@@ -216,18 +255,45 @@ func (h *Host) sinks(kind string) []string {
 type nightFailures struct {
 	recorder *adminevent.Recorder
 
-	mu  sync.Mutex
-	run *adminevent.Run
+	mu    sync.Mutex
+	run   *adminevent.Run
+	id    string // of the run that it is about
+	fresh bool   // something was added lately
+}
+
+// tellApart closes what was gathered whenever nothing has failed for a while, and
+// at the end.
+func (f *nightFailures) tellApart(ctx context.Context, apart time.Duration) {
+	tick := time.NewTicker(apart)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		f.mu.Lock()
+		fresh := f.fresh
+		f.fresh = false
+		f.mu.Unlock()
+		if !fresh || ctx.Err() != nil {
+			f.close(context.WithoutCancel(ctx))
+		}
+	}
 }
 
 func (h *Host) nightFailures() *nightFailures { return &nightFailures{recorder: h.recorder} }
 
-func (f *nightFailures) add(_ context.Context, run, email string, o device.Outcome) {
+func (f *nightFailures) add(ctx context.Context, run, email string, o device.Outcome) {
 	if f.recorder == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.run != nil && f.id != run {
+		f.run.Close(ctx)
+		f.run = nil
+	}
+	f.id, f.fresh = run, true
 	if f.run == nil {
 		f.run = f.recorder.NewRun(run, adminevent.Context{Trigger: adminevent.TriggerNightly, Operation: "run"})
 	}

@@ -34,15 +34,17 @@ func (h *Host) newRecorder() *adminevent.Recorder {
 // AdminEvents gives the record of failed scans; nil without a store.
 func (h *Host) AdminEvents() *adminevent.Recorder { return h.recorder }
 
-// scanned records what failed in a scan that somebody asked for.
-func (h *Host) scanned(ctx context.Context, p device.Posture, by recall.Asker) {
+// scanned records what failed in a scan that somebody asked for, and notes the
+// events' ids in the answer.
+func (h *Host) scanned(ctx context.Context, p *device.Posture, by recall.Asker) {
 	if h.recorder != nil {
-		h.recorder.RecordPosture(ctx, p, circumstances(by, "scan"))
+		h.recorder.RecordPosture(ctx, *p, circumstances(by, "scan"))
 		h.countFailures(ctx, p.Sources, by)
 	}
 }
 
-// LookedUp records which of the sources failed that somebody asked directly.
+// LookedUp records which of the sources failed that somebody asked directly, and
+// notes the events' ids in the outcomes.
 func (h *Host) LookedUp(ctx context.Context, key scan.Key, value string, outcomes []device.Outcome, by recall.Asker) {
 	if h.recorder == nil {
 		return
@@ -51,7 +53,7 @@ func (h *Host) LookedUp(ctx context.Context, key scan.Key, value string, outcome
 	if key == scan.ByEmail {
 		about = adminevent.User(value)
 	}
-	h.recorder.Record(ctx, adminevent.FromOutcomes(about, outcomes, circumstances(by, "look-up by "+string(key)))...)
+	h.recorder.RecordOutcomes(ctx, about, outcomes, circumstances(by, "look-up by "+string(key)))
 	h.countFailures(context.WithoutCancel(ctx), outcomes, by)
 }
 

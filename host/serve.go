@@ -42,7 +42,7 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 	mux := http.NewServeMux()
 	api.New(&server{Host: h, localKey: key, local: isLoopback(listener.Addr())}, h.o.Logger, h.Settings().MaxConcurrentScans).Register(mux)
 	s := httpserver.New(mux, httpserver.Options{
-		Logger: h.o.Logger, Registry: h.metrics.registry, Ready: h.Ready, Version: version,
+		Logger: h.o.Logger, Registry: h.metrics.registry, Ready: h.Ready, Degraded: h.Degraded, Details: h.Details, Version: version,
 		RequestTimeout: h.Settings().ScanTimeout + h.Settings().DefaultTimeout,
 	})
 	var services sync.WaitGroup
@@ -53,6 +53,8 @@ func (h *Host) Serve(ctx context.Context, listener net.Listener, version string,
 		services.Go(func() { _ = h.recorder.Run(running) }) // which fails at nothing that it does not log
 		services.Go(func() { h.deliverer.run(running) })
 		services.Go(func() { h.nights(running) })
+		services.Go(func() { h.retain(running) })
+		services.Go(func() { h.store.run(running) })
 	}
 	done := make(chan struct{})
 	go func() {
@@ -119,12 +121,11 @@ func (s *server) Policy() auth.Policy {
 func (s *server) SendFeedback(ctx context.Context, plugin string, f device.Feedback) error {
 	p, ok := s.sup.Plugin(plugin)
 	if ok {
-		d, known := p.Description()
-		if !known || d.Has(sdk.CapFeedback) {
-			return p.SendFeedback(ctx, f)
+		if s.o.Store != nil && slices.Contains(s.sinks(device.DeliverFeedback), plugin) {
+			return s.queueFeedback(ctx, plugin, f) // which loses nothing while the sink is down
 		}
-		if slices.Contains(s.sinks(device.DeliverFeedback), plugin) {
-			return s.queueFeedback(ctx, plugin, f)
+		if d, known := p.Description(); !known || d.Has(sdk.CapFeedback) {
+			return p.SendFeedback(ctx, f)
 		}
 	}
 	return &fault.Error{Kind: fault.NotFound, Subject: plugin, Message: "no configured plugin of this name takes feedback", Remedy: "see posture plugin list"}

@@ -23,11 +23,12 @@ type runDoc struct {
 	Statistics  batch.Statistics `json:"statistics"`
 	Resumed     bool             `json:"resumed,omitempty"`
 	CollectOnly bool             `json:"collect_only,omitempty"`
+	Plan        string           `json:"plan,omitempty"`
 }
 
 func encodeRun(r batch.Run) (string, error) {
 	text, err := json.Marshal(runDoc{
-		r.People, r.Devices, r.Complete, r.Partial, r.Failed, r.Statistics, r.Resumed, r.CollectOnly,
+		r.People, r.Devices, r.Complete, r.Partial, r.Failed, r.Statistics, r.Resumed, r.CollectOnly, r.Plan,
 	})
 	return string(text), err
 }
@@ -73,7 +74,7 @@ func readRun(row scanner) (batch.Run, error) {
 		return r, err
 	}
 	r.People, r.Devices, r.Complete, r.Partial, r.Failed = doc.People, doc.Devices, doc.Complete, doc.Partial, doc.Failed
-	r.Statistics, r.Resumed, r.CollectOnly = doc.Statistics, doc.Resumed, doc.CollectOnly
+	r.Statistics, r.Resumed, r.CollectOnly, r.Plan = doc.Statistics, doc.Resumed, doc.CollectOnly, doc.Plan
 	r.Given, r.Scheduled, r.StartedAt = given == 1, scheduled == 1, fromMicros(started)
 	if r.Statistics == nil {
 		r.Statistics = batch.Statistics{}
@@ -141,7 +142,7 @@ func (s *Store) AdvanceBatchRun(ctx context.Context, r batch.Run, shards []batch
 		}
 		for _, shard := range shards {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO batch_shards
-(run, round, number, first_email, last_email, worker, leased_until, done) VALUES ($1, $2, $3, $4, $5, '', 0, 0)
+(run, round, number, first_email, last_email, worker, beat, done) VALUES ($1, $2, $3, $4, $5, '', 0, 0)
 ON CONFLICT (run, round, number) DO NOTHING`, r.ID, shard.Round, shard.Number, shard.First, shard.Last); err != nil {
 				return err
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/postureproject/posture/batch"
 )
@@ -44,57 +43,85 @@ func (s *Store) LeaveBatchLease(ctx context.Context, holder string) error {
 	})
 }
 
-// TakeShard implements [batch.Queue].
-func (s *Store) TakeShard(ctx context.Context, run string, round int, worker string, now, until time.Time) (batch.Shard, bool, int, error) {
-	shard := batch.Shard{Run: run, Round: round}
-	var left, free int
-	taken := false
-	err := s.write(ctx, "take shard", func(ctx context.Context, tx *sql.Tx) error {
-		for taken = false; ; {
-			// The outer conditions hold for the row as it is when it is written, also if
-			// another worker was faster after the inner query chose it.
-			const open = "run = $3 AND round = $4 AND done = 0 AND (worker = '' OR worker = $1 OR leased_until < $5)"
-			err := tx.QueryRowContext(ctx, `UPDATE batch_shards SET worker = $1, leased_until = $2
-WHERE `+open+` AND number = (SELECT min(number) FROM batch_shards WHERE `+open+`)
-RETURNING number, first_email, last_email`, worker, micros(until), run, round, micros(now)).Scan(&shard.Number, &shard.First, &shard.Last)
-			taken = err == nil
-			if taken || !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN worker = '' OR worker = $3 OR leased_until < $4 THEN 1 ELSE 0 END), 0)
-FROM batch_shards WHERE run = $1 AND round = $2 AND done = 0`, run, round, worker, micros(now)).Scan(&left, &free)
-			if err != nil || free == 0 {
-				return err
-			}
-		}
-	})
-	return shard, taken, left, err
+// OpenShards implements [batch.Queue].
+func (s *Store) OpenShards(ctx context.Context, run string, round, n int) (free, taken []batch.Shard, left int, err error) {
+	const op = "read shards"
+	const open = " FROM batch_shards WHERE run = $1 AND round = $2 AND done = 0"
+	if err := s.db.QueryRowContext(ctx, "SELECT count(*)"+open, run, round).Scan(&left); err != nil || left == 0 {
+		return nil, nil, left, s.fault(err, op, run)
+	}
+	const columns = "SELECT number, first_email, last_email, worker, beat" + open
+	if free, err = s.shards(ctx, run, round, columns+" AND worker = '' ORDER BY number LIMIT $3", run, round, n); err == nil {
+		taken, err = s.shards(ctx, run, round, columns+" AND worker <> '' ORDER BY number", run, round)
+	}
+	return free, taken, left, s.fault(err, op, run)
 }
 
-// KeepShard implements [batch.Queue].
-func (s *Store) KeepShard(ctx context.Context, shard batch.Shard, worker string, until time.Time) (mine bool, err error) {
-	err = s.write(ctx, "keep shard", func(ctx context.Context, tx *sql.Tx) error {
-		mine, err = changed(tx.ExecContext(ctx,
-			"UPDATE batch_shards SET leased_until = $1 WHERE run = $2 AND round = $3 AND number = $4 AND worker = $5 AND done = 0",
-			micros(until), shard.Run, shard.Round, shard.Number, worker))
+func (s *Store) shards(ctx context.Context, run string, round int, query string, args ...any) ([]batch.Shard, error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var shards []batch.Shard
+	for rows.Next() {
+		shard := batch.Shard{Run: run, Round: round}
+		if err := rows.Scan(&shard.Number, &shard.First, &shard.Last, &shard.Worker, &shard.Beat); err != nil {
+			return nil, err
+		}
+		shards = append(shards, shard)
+	}
+	return shards, rows.Err()
+}
+
+const thisShard = " WHERE run = $1 AND round = $2 AND number = $3"
+
+// shard changes one shard, and reports whether it was as the condition demands.
+func (s *Store) shard(ctx context.Context, op string, shard batch.Shard, set, condition string, args ...any) (done bool, err error) {
+	args = append([]any{shard.Run, shard.Round, shard.Number}, args...)
+	err = s.write(ctx, op, func(ctx context.Context, tx *sql.Tx) error {
+		done, err = changed(tx.ExecContext(ctx, "UPDATE batch_shards SET "+set+thisShard+condition, args...))
 		return err
 	})
-	return mine, err
+	return done, err
+}
+
+// TakeShard implements [batch.Queue].
+func (s *Store) TakeShard(ctx context.Context, shard batch.Shard, worker string) (batch.Shard, bool, error) {
+	taken := false
+	err := s.write(ctx, "take shard", func(ctx context.Context, tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, "UPDATE batch_shards SET worker = $4, beat = beat + 1"+thisShard+
+			" AND done = 0 AND worker = '' AND beat = $5 RETURNING first_email, last_email, worker, beat",
+			shard.Run, shard.Round, shard.Number, worker, shard.Beat).Scan(&shard.First, &shard.Last, &shard.Worker, &shard.Beat)
+		taken = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return shard, taken, err
+}
+
+// BeatShard implements [batch.Queue].
+func (s *Store) BeatShard(ctx context.Context, shard batch.Shard, worker string) (bool, error) {
+	return s.shard(ctx, "keep shard", shard, "beat = beat + 1", " AND done = 0 AND worker = $4", worker)
+}
+
+// FreeShard implements [batch.Queue].
+func (s *Store) FreeShard(ctx context.Context, seen batch.Shard) (bool, error) {
+	return s.shard(ctx, "free shard", seen, "worker = '', beat = beat + 1", " AND done = 0 AND worker = $4 AND beat = $5", seen.Worker, seen.Beat)
+}
+
+// FreeShards implements [batch.Queue].
+func (s *Store) FreeShards(ctx context.Context, run, worker string) error {
+	return s.write(ctx, "free shards", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE batch_shards SET worker = '', beat = beat + 1 WHERE run = $1 AND done = 0 AND worker = $2", run, worker)
+		return err
+	})
 }
 
 // ShardDone implements [batch.Queue].
 func (s *Store) ShardDone(ctx context.Context, shard batch.Shard) error {
-	return s.write(ctx, "end shard", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE batch_shards SET done = 1 WHERE run = $1 AND round = $2 AND number = $3",
-			shard.Run, shard.Round, shard.Number)
-		return err
-	})
-}
-
-// FreeShards implements [batch.Queue].
-func (s *Store) FreeShards(ctx context.Context, run string) error {
-	return s.write(ctx, "free shards", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE batch_shards SET worker = '' WHERE run = $1 AND done = 0", run)
-		return err
-	})
+	_, err := s.shard(ctx, "end shard", shard, "done = 1", "")
+	return err
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/device"
@@ -91,33 +94,53 @@ type finishing struct {
 	row        personRow
 	statistics string
 	gathered   []byte
+	queued     queued
+}
+
+// finishing packs what is known of a settled person.
+func (s *Store) finishing(place int, f batch.Finished) (finishing, error) {
+	out := finishing{Finished: f, place: place}
+	var err error
+	if out.row, err = s.personRow(Saved{Posture: f.Posture, Collections: f.Collections}); err != nil {
+		return out, err
+	}
+	statistics, err := json.Marshal(f.Statistics)
+	if err != nil {
+		return out, err
+	}
+	out.statistics = string(statistics)
+	if f.Gathered != nil {
+		if out.gathered, err = s.pack(f.Gathered); err != nil {
+			return out, err
+		}
+	}
+	out.queued, err = s.queued(f.Sinks, f.Deliveries)
+	return out, err
 }
 
 // FinishPeople implements [batch.PeopleStore].
 func (s *Store) FinishPeople(ctx context.Context, run string, finished []batch.Finished) ([]bool, error) {
+	const op = "settle people"
 	all := make([]finishing, len(finished))
+	// Packing takes longer than writing, and only one may write.
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range finished {
-		row, err := s.personRow(Saved{Posture: f.Posture, Collections: f.Collections})
-		if err != nil {
-			return nil, err
-		}
-		statistics, err := json.Marshal(f.Statistics)
-		if err != nil {
-			return nil, s.fault(err, "settle person", f.Email)
-		}
-		all[i] = finishing{Finished: f, place: i, row: row, statistics: string(statistics)}
-		if f.Gathered != nil {
-			if all[i].gathered, err = s.pack(f.Gathered); err != nil {
-				return nil, err
-			}
-		}
+		group.Go(func() (err error) {
+			all[i], err = s.finishing(i, f)
+			return s.fault(err, op, f.Email)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b finishing) int { return cmp.Compare(a.Email, b.Email) })
 	here := make([]bool, len(all))
-	err := s.write(ctx, "settle people", func(ctx context.Context, tx *sql.Tx) error {
+	err := s.write(ctx, op, func(ctx context.Context, tx *sql.Tx) error {
 		clear(here)
+		to := s.repeating(tx)
 		for _, f := range all {
-			settled, err := s.finish(ctx, tx, run, f)
+			settled, err := s.finish(ctx, tx, to, run, f)
 			if err != nil {
 				return err
 			}
@@ -128,22 +151,17 @@ func (s *Store) FinishPeople(ctx context.Context, run string, finished []batch.F
 	return here, err
 }
 
-func (s *Store) finish(ctx context.Context, tx *sql.Tx, run string, f finishing) (bool, error) {
-	settled, err := changed(tx.ExecContext(ctx,
+func (s *Store) finish(ctx context.Context, tx *sql.Tx, to execer, run string, f finishing) (bool, error) {
+	settled, err := changed(to.ExecContext(ctx,
 		"UPDATE batch_people SET state = $1, devices = $2, statistics = $3, gathered = $4 WHERE run = $5 AND email = $6 AND state = $7",
 		string(f.To), f.Devices, f.statistics, f.gathered, run, f.Email, string(f.From)))
 	if err != nil || !settled {
 		return false, err
 	}
-	if err := f.row.save(ctx, tx); err != nil {
+	if err := f.row.save(ctx, to); err != nil {
 		return false, err
 	}
-	for _, sink := range f.Sinks {
-		if err := s.enqueueTx(ctx, tx, sink, f.Deliveries); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+	return true, s.enqueueTx(ctx, tx, to, f.queued)
 }
 
 // KnownCollections implements [batch.PeopleStore].
@@ -212,16 +230,46 @@ func (s *Store) LastDevices(ctx context.Context, emails []string) (map[string][]
 
 // SendSummary implements [batch.PeopleStore].
 func (s *Store) SendSummary(ctx context.Context, run, from, to string, sinks []string, deliveries []device.Delivery) error {
-	return s.write(ctx, "send summary", func(ctx context.Context, tx *sql.Tx) error {
+	const op = "send summary"
+	q, err := s.queued(sinks, deliveries)
+	if err != nil {
+		return s.fault(err, op, "")
+	}
+	return s.write(ctx, op, func(ctx context.Context, tx *sql.Tx) error {
 		moved, err := changed(tx.ExecContext(ctx, "UPDATE batch_runs SET sent = $1 WHERE id = $2 AND sent = $3", to, run, from))
 		if err != nil || !moved {
 			return err
 		}
-		for _, sink := range sinks {
-			if err := s.enqueueTx(ctx, tx, sink, deliveries); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.enqueueTx(ctx, tx, tx, q)
 	})
+}
+
+// EarlierPeople implements [batch.PeopleStore].
+func (s *Store) EarlierPeople(ctx context.Context, after string, n int) ([]string, error) {
+	known, err := s.KnownPeople(ctx, after, n)
+	people := make([]string, len(known))
+	for i, p := range known {
+		people[i] = p.Email
+	}
+	return people, err
+}
+
+// PeopleByState implements [batch.PeopleStore].
+func (s *Store) PeopleByState(ctx context.Context, run string) (map[batch.State]int, error) {
+	const op = "count people of run"
+	rows, err := s.db.QueryContext(ctx, "SELECT state, count(*) FROM batch_people WHERE run = $1 GROUP BY state", run)
+	if err != nil {
+		return nil, s.fault(err, op, run)
+	}
+	defer func() { _ = rows.Close() }()
+	counts := map[batch.State]int{}
+	for rows.Next() {
+		var state batch.State
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, s.fault(err, op, run)
+		}
+		counts[state] = n
+	}
+	return counts, s.fault(rows.Err(), op, run)
 }

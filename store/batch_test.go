@@ -82,8 +82,8 @@ func TestStore_BatchRun(t *testing.T) {
 		}
 		got, err = s.BatchRun(ctx, r.ID)
 		check(t, "a phase does not go back", err, r, got)
-		_, ok, left, err := s.TakeShard(ctx, r.ID, 1, "w", night(), night().Add(time.Minute))
-		check(t, "shards of a phase that was left", err, []any{false, 0}, []any{ok, left})
+		free, _, left, err := s.OpenShards(ctx, r.ID, 1, 9)
+		check(t, "shards of a phase that was left", err, []any{0, 0}, []any{len(free), left})
 
 		finished := night().Add(time.Hour)
 		r.Phase, r.FinishedAt, r.People, r.Complete = batch.Over, &finished, 3, 3
@@ -292,7 +292,7 @@ func TestStore_BatchLease(t *testing.T) {
 	})
 }
 
-// Every shard goes to one worker, however many grab at once, and comes back when
+// Every shard goes to one worker, however many grab at once, and is free again when
 // its worker is silent.
 func TestStore_TakeShard(t *testing.T) {
 	t.Parallel()
@@ -316,68 +316,72 @@ func TestStore_TakeShard(t *testing.T) {
 		for w := range 4 {
 			group.Go(func() {
 				name := fmt.Sprint("w", w)
-				for {
-					shard, ok, _, err := s.TakeShard(ctx, r.ID, 1, name, night(), night().Add(time.Minute))
-					if err != nil || !ok {
-						if err != nil {
-							t.Error(err)
-						}
-						return
+				free, _, _, err := s.OpenShards(ctx, r.ID, 1, n)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, shard := range free {
+					_, mine, err := s.TakeShard(ctx, shard, name)
+					if err != nil {
+						t.Error(err)
+					}
+					if !mine {
+						continue
 					}
 					mu.Lock()
 					taken = append(taken, shard.Number)
 					mu.Unlock()
-					if shard.Number == n-1 {
-						continue // dies with it: taking another gives this one back
-					}
 					if err := s.ShardDone(ctx, shard); err != nil {
 						t.Error(err)
 					}
 				}
 			})
 		}
-		// Whoever holds the last one gets it again and again; end that.
-		waitFor(t, func() bool { mu.Lock(); defer mu.Unlock(); return slices.Contains(taken, n-1) })
-		if err := s.ShardDone(ctx, shards[n-1]); err != nil {
-			t.Fatal(err)
-		}
 		group.Wait()
 		slices.Sort(taken)
-		if got := slices.Compact(taken); len(got) != n {
-			t.Errorf("%d shards were taken, want %d", len(got), n)
+		if len(taken) != n || len(slices.Compact(taken)) != n {
+			t.Errorf("shards %v were taken, want each of %d once", taken, n)
 		}
+		_, _, left, err := s.OpenShards(ctx, r.ID, 1, n)
+		check(t, "left", err, 0, left)
 
 		again := batch.Shard{Run: r.ID, Round: 2, First: "a", Last: "b"}
-		if err := s.AdvanceBatchRun(ctx, r, []batch.Shard{again}); err != nil {
+		if err := s.AdvanceBatchRun(ctx, r, []batch.Shard{again, {Run: r.ID, Round: 2, Number: 1, First: "c", Last: "d"}}); err != nil {
 			t.Fatal(err)
 		}
-		got, ok, _, err := s.TakeShard(ctx, r.ID, 2, "x", night(), night().Add(time.Minute))
-		check(t, "take", err, []any{again, true}, []any{got, ok})
-		_, ok, left, err := s.TakeShard(ctx, r.ID, 2, "y", night(), night().Add(time.Minute))
-		check(t, "take another's", err, []any{false, 1}, []any{ok, left})
-		mine, err := s.KeepShard(ctx, again, "x", night().Add(time.Hour))
-		check(t, "keep", err, true, mine)
-		_, ok, _, err = s.TakeShard(ctx, r.ID, 2, "y", night().Add(2*time.Minute), night().Add(3*time.Minute))
-		check(t, "take what was kept", err, false, ok)
-		_, ok, _, err = s.TakeShard(ctx, r.ID, 2, "y", night().Add(2*time.Hour), night().Add(3*time.Hour))
-		check(t, "take a silent one's", err, true, ok)
-		mine, err = s.KeepShard(ctx, again, "x", night().Add(4*time.Hour))
-		check(t, "keep what is lost", err, false, mine)
-		if err := s.FreeShards(ctx, r.ID); err != nil {
+		free, had, left, err := s.OpenShards(ctx, r.ID, 2, 1)
+		check(t, "open", err, []any{[]batch.Shard{again}, []batch.Shard(nil), 2}, []any{free, had, left})
+		got, mine, err := s.TakeShard(ctx, batch.Shard{Run: r.ID, Round: 2}, "x")
+		check(t, "take", err, []any{true, "a", "b"}, []any{mine, got.First, got.Last})
+		_, mine, err = s.TakeShard(ctx, again, "y")
+		check(t, "take another's", err, false, mine)
+		_, had, _, err = s.OpenShards(ctx, r.ID, 2, 1)
+		seen := again
+		seen.Worker, seen.Beat = "x", 1
+		check(t, "taken", err, []batch.Shard{seen}, had)
+		mine, err = s.BeatShard(ctx, again, "x")
+		check(t, "beat", err, true, mine)
+		freed, err := s.FreeShard(ctx, seen)
+		check(t, "free one that has beaten since", err, false, freed)
+		seen.Beat++
+		freed, err = s.FreeShard(ctx, seen)
+		check(t, "free a silent one's", err, true, freed)
+		mine, err = s.BeatShard(ctx, again, "x")
+		check(t, "beat for what is lost", err, false, mine)
+		seen.Beat++
+		_, mine, err = s.TakeShard(ctx, seen, "y")
+		check(t, "take what was freed", err, true, mine)
+		if err := s.FreeShards(ctx, r.ID, "x"); err != nil {
 			t.Fatal(err)
 		}
-		_, ok, _, err = s.TakeShard(ctx, r.ID, 2, "z", night(), night().Add(time.Hour))
-		check(t, "take a freed one", err, true, ok)
+		mine, err = s.BeatShard(ctx, again, "y")
+		check(t, "beat after another's were freed", err, true, mine)
+		if err := s.FreeShards(ctx, r.ID, "y"); err != nil {
+			t.Fatal(err)
+		}
+		free, _, _, err = s.OpenShards(ctx, r.ID, 2, 5)
+		check(t, "free after all", err, 2, len(free))
 	})
-}
-
-func waitFor(t *testing.T, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain")
-		}
-	}
 }
 
 func TestStore_SendSummary(t *testing.T) {

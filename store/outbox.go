@@ -24,48 +24,70 @@ const (
 
 // EnqueueDeliveries implements [outbox.Store].
 func (s *Store) EnqueueDeliveries(ctx context.Context, sink string, deliveries []device.Delivery) error {
-	return s.write(ctx, "queue deliveries", func(ctx context.Context, tx *sql.Tx) error {
-		return s.enqueueTx(ctx, tx, sink, deliveries)
-	})
+	const op = "queue deliveries"
+	q, err := s.queued([]string{sink}, deliveries)
+	if err != nil {
+		return s.fault(err, op, "")
+	}
+	return s.write(ctx, op, func(ctx context.Context, tx *sql.Tx) error { return s.enqueueTx(ctx, tx, tx, q) })
+}
+
+// queued are deliveries for some sinks as the database keeps them, packed before
+// the transaction that writes them.
+type queued struct {
+	sinks      []string
+	deliveries []device.Delivery
+	packed     [][]byte
+	bytes      int64
+}
+
+func (s *Store) queued(sinks []string, deliveries []device.Delivery) (queued, error) {
+	q := queued{sinks: sinks, deliveries: deliveries, packed: make([][]byte, len(deliveries))}
+	if len(sinks) == 0 {
+		return queued{}, nil
+	}
+	for i, d := range deliveries {
+		for _, sink := range sinks {
+			if err := checkDelivery(sink, d); err != nil {
+				return q, err
+			}
+		}
+		q.packed[i] = s.packText(d.Body)
+		q.bytes += int64(len(q.packed[i]))
+	}
+	return q, nil
 }
 
 // enqueueAtOnce is how many rows one statement inserts.
 const enqueueAtOnce = 100
 
-// enqueueTx puts deliveries into the queue of a sink as a part of the caller's
-// transaction. Those whose ID the queue knows are left out.
-func (s *Store) enqueueTx(ctx context.Context, tx *sql.Tx, sink string, deliveries []device.Delivery) error {
-	if len(deliveries) == 0 {
+// enqueueTx puts deliveries into the queues of their sinks as a part of the
+// caller's transaction, by way of to. Those whose ID a queue knows are left out.
+func (s *Store) enqueueTx(ctx context.Context, tx *sql.Tx, to execer, q queued) error {
+	if len(q.deliveries) == 0 {
 		return nil
 	}
-	packed := make([][]byte, len(deliveries))
-	total := int64(0)
-	for i, d := range deliveries {
-		if err := checkDelivery(sink, d); err != nil {
-			return err
-		}
-		packed[i] = s.packText(d.Body)
-		total += int64(len(packed[i]))
-	}
-	if err := s.outboxFits(ctx, tx, sink, total); err != nil {
-		return err
-	}
 	now := micros(s.now())
-	for start := 0; start < len(deliveries); start += enqueueAtOnce {
-		end := min(start+enqueueAtOnce, len(deliveries))
-		var args []any
-		for i, d := range deliveries[start:end] {
-			body := packed[start+i]
-			args = append(args, sink, d.ID, d.Kind, d.Key, micros(d.At), len(d.Body), len(body), now, body)
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO outbox (sink, delivery_id, kind, key, at, size, stored, queued_at, body,
-			state, attempts, next_at, done_at, error_kind, error, remedy) VALUES `+
-			rowsOf(end-start, 9, `, 0, 0, 0, 0, '', '', ''`)+` ON CONFLICT (sink, delivery_id) DO NOTHING`, args...)
-		if err != nil {
+	for _, sink := range q.sinks {
+		if err := s.outboxFits(ctx, tx, sink, q.bytes); err != nil {
 			return err
 		}
+		for start := 0; start < len(q.deliveries); start += enqueueAtOnce {
+			end := min(start+enqueueAtOnce, len(q.deliveries))
+			args := make([]any, 0, 9*(end-start))
+			for i, d := range q.deliveries[start:end] {
+				body := q.packed[start+i]
+				args = append(args, sink, d.ID, d.Kind, d.Key, micros(d.At), len(d.Body), len(body), now, body)
+			}
+			_, err := to.ExecContext(ctx, `INSERT INTO outbox (sink, delivery_id, kind, key, at, size, stored, queued_at, body,
+				state, attempts, next_at, done_at, error_kind, error, remedy) VALUES `+
+				rowsOf(end-start, 9, `, 0, 0, 0, 0, '', '', ''`)+` ON CONFLICT (sink, delivery_id) DO NOTHING`, args...)
+			if err != nil {
+				return err
+			}
+		}
+		s.outbox.add(sink, q.bytes)
 	}
-	s.outbox.add(sink, total)
 	return nil
 }
 

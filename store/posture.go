@@ -43,7 +43,7 @@ func (s *Store) SavePostures(ctx context.Context, people []Saved) error {
 	return s.write(ctx, "save posture", func(ctx context.Context, tx *sql.Tx) error {
 		to := execer(tx)
 		if len(rows) > 1 {
-			to = preparing(tx)
+			to = s.repeating(tx)
 		}
 		for _, row := range rows {
 			if err := row.save(ctx, to); err != nil {

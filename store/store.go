@@ -34,6 +34,7 @@ type Store struct {
 	logger *slog.Logger
 	now    func() time.Time
 	outbox outboxRoom
+	health health
 }
 
 // Open opens the database and brings its schema up to date, so that a new

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/postureproject/posture/fault"
 )
 
 // attempts is how often a transaction is tried that another one got in the way of.
@@ -22,10 +24,15 @@ func (s *Store) write(ctx context.Context, op string, fn func(ctx context.Contex
 	for attempt := 1; ; attempt++ {
 		err := s.transact(ctx, fn)
 		if err == nil {
+			s.wrote(ctx, nil)
 			return nil
 		}
 		if attempt == attempts || !lostRace(err) || ctx.Err() != nil {
-			return s.fault(err, op, "")
+			failure := s.fault(err, op, "")
+			if !errors.As(err, new(*fault.Error)) { // else it is fn that failed
+				s.wrote(ctx, failure)
+			}
+			return failure
 		}
 		s.logger.DebugContext(ctx, "transaction repeated", "op", op, "attempt", attempt, "error", err)
 		// Those who met once shall not meet again: wait a random, growing while.
@@ -68,6 +75,16 @@ type execer interface {
 type preparer struct {
 	tx         *sql.Tx
 	statements map[string]*sql.Stmt // closed with the transaction
+}
+
+// repeating makes the most of a transaction that runs the same statements many
+// times. PostgreSQL's driver remembers statements by itself, for longer than a
+// transaction.
+func (s *Store) repeating(tx *sql.Tx) execer {
+	if s.engine.name() == "postgres" {
+		return tx
+	}
+	return preparing(tx)
 }
 
 func preparing(tx *sql.Tx) preparer {

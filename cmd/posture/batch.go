@@ -48,8 +48,8 @@ source failed, 3 of everybody all sources failed.`,
 			switch {
 			case f.limit < 1:
 				return fault.InvalidField("--limit", fmt.Sprint(f.limit), "is too small", "write 1 or more")
-			case f.timeout < 0:
-				return fault.InvalidField("--timeout", f.timeout.String(), "is too small", "write such as 30s")
+			case cmd.Flags().Changed("timeout") && f.timeout <= 0:
+				return badTimeout(f.timeout)
 			case f.resume != "" && (len(args) > 0 || f.collectOnly):
 				return errors.New("--resume goes on with a run as it was begun: leave out FILE and --collect-only")
 			case len(args) > 0:
@@ -63,7 +63,7 @@ source failed, 3 of everybody all sources failed.`,
 			if cmd.Flags().Changed("limit") {
 				limit = f.limit
 			}
-			run, err := env.batch(cmd.Context(), request, host.NightOptions{Limit: limit, Timeout: f.timeout})
+			run, err := env.batch(cmd.Context(), request, f.timeout, host.NightOptions{Limit: limit})
 			if err != nil {
 				return err
 			}
@@ -79,11 +79,13 @@ source failed, 3 of everybody all sources failed.`,
 		},
 	}
 	cmd.Flags().IntVar(&f.limit, "limit", 10, "scan at most `N` people at once (default: batch.limit of the configuration)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "let no question about a person take longer than `DURATION`")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, timeoutUsage)
 	cmd.Flags().BoolVar(&f.collectOnly, "collect-only", false, "store the answers, but send nothing to any sink")
 	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with the interrupted run `RUN`")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end")
-	completeFlag(cmd, "resume", env.completeRuns)
+	completeFlag(cmd, "resume", env.completeUnfinished)
+	completeFlag(cmd, "limit", cobra.NoFileCompletions)
+	completeFlag(cmd, "timeout", completeTimeout)
 	cmd.AddCommand(newBatchList(env), newBatchShow(env))
 	return cmd
 }
@@ -134,7 +136,7 @@ func scanPeople(in io.Reader) ([]string, error) {
 }
 
 // batch makes a run with a host of its own.
-func (e *environment) batch(ctx context.Context, r batch.Request, o host.NightOptions) (batch.Run, error) {
+func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.Duration, o host.NightOptions) (batch.Run, error) {
 	file, load, err := e.loadOnce()
 	if err != nil {
 		return batch.Run{}, err
@@ -145,7 +147,12 @@ func (e *environment) batch(ctx context.Context, r batch.Request, o host.NightOp
 	}
 	defer func() { _ = kept.Close() }()
 	options := e.options(load, e.logger())
-	options.Store = kept
+	carrier, closeCarrier, err := openCarrier(file.Settings(), e.logger())
+	if err != nil {
+		return batch.Run{}, err
+	}
+	defer closeCarrier()
+	options.Store, options.Carrier, options.Timeout = kept, carrier, timeout
 	p := e.newRunProgress()
 	defer p.done()
 	p.bar.say("starting plugins")

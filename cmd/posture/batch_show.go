@@ -85,24 +85,34 @@ func newBatchShow(env *environment) *cobra.Command {
 }
 
 // completeRuns offers the newest runs.
-func (e *environment) completeRuns(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	const directive = cobra.ShellCompDirectiveNoFileComp
+func (e *environment) completeRuns(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return e.completeRunsThat(begun, func(batch.Run) bool { return true })
+}
+
+// completeUnfinished offers the newest runs that can be resumed.
+func (e *environment) completeUnfinished(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return e.completeRunsThat(begun, func(r batch.Run) bool { return !r.Finished() })
+}
+
+func (e *environment) completeRunsThat(begun string, fit func(batch.Run) bool) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	kept, err := e.openStore(ctx)
 	if err != nil {
-		return nil, directive
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	defer func() { _ = kept.Close() }()
 	runs, err := kept.BatchRuns(ctx, "", 20)
 	if err != nil {
-		return nil, directive
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ids := make([]string, len(runs))
-	for i, r := range runs {
-		ids[i] = r.ID
+	var ids []string
+	for _, r := range runs {
+		if fit(r) {
+			ids = append(ids, r.ID)
+		}
 	}
-	return ids, directive
+	return beginning(ids, begun)
 }
 
 // reportRuns writes runs for people, one per line.

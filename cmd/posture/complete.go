@@ -28,6 +28,11 @@ func completeNamespaces(_ *cobra.Command, _ []string, begun string) ([]cobra.Com
 	return beginning(host.Namespaces(), begun)
 }
 
+// completeTimeout suggests what is often wanted.
+func completeTimeout(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return beginning([]string{"5s", "15s", "30s", "1m"}, begun)
+}
+
 // beginning gives the names that begin as typed; of a list with commas, the last
 // word is the one being typed.
 func beginning(names []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -72,12 +72,16 @@ func (e *environment) connectivity(ctx context.Context, plugins, namespaces []st
 		return nil, err
 	}
 	defer closeLog()
-	_, load, err := e.loadOnce()
+	file, load, err := e.loadOnce()
 	if err != nil {
 		return nil, err
 	}
 	options := e.options(load, logger)
 	options.Only = plugins
+	// A plugin that needs the store and has none says so in its own test.
+	kept, closeStore, _ := e.openStoreIfPossible(ctx, file.Settings())
+	defer closeStore()
+	options.Store = kept
 	progress := e.newProgress()
 	defer progress.done()
 	progress.say("starting plugins")

@@ -2,12 +2,15 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/postureproject/posture/batch/riverqueue"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/store"
 )
@@ -65,6 +68,9 @@ first: an older posture cannot use a newer schema.`,
 				return err
 			}
 			status, err := store.Migrate(cmd.Context(), o)
+			if err == nil {
+				err = migrateQueue(cmd.Context(), o)
+			}
 			if err != nil {
 				return err
 			}
@@ -73,6 +79,19 @@ first: an older posture cannot use a newer schema.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// migrateQueue makes the tables of the job queue, which a database server has.
+func migrateQueue(ctx context.Context, o store.Options) error {
+	if strings.HasPrefix(o.DSN, "sqlite:") {
+		return nil
+	}
+	queue, err := riverqueue.New(o.DSN, o.Logger)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	return queue.Migrate(ctx)
 }
 
 // backupReport is what `posture db backup --json` prints.

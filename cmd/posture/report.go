@@ -229,6 +229,7 @@ func (r *reporter) sources(a device.Posture) {
 	if len(answered) > 0 {
 		r.line("%s", r.styles.render(r.styles.faint, wrap("Answered: "+strings.Join(answered, ", "), "  ", r.width)))
 	}
+	var told []string // events, of which one may tell of several failures
 	for _, o := range a.Sources {
 		if o.OK {
 			continue
@@ -236,6 +237,10 @@ func (r *reporter) sources(a device.Posture) {
 		r.line("%s", r.styles.render(r.styles.critical, wrap(fmt.Sprintf("Failed: %s (%s): %s", o.Plugin, inWords(o.Namespace), printable(*o.Error)), "  ", r.width)))
 		if o.Remedy != "" {
 			r.line("%s", wrap("→ "+printable(o.Remedy), "    ", r.width))
+		}
+		if o.EventID != "" && !slices.Contains(told, o.EventID) {
+			told = append(told, o.EventID)
+			r.line("%s", r.styles.render(r.styles.faint, "    recorded as event "+printable(o.EventID)))
 		}
 	}
 }

@@ -56,7 +56,7 @@ log-ins, merges what they say into one picture, and judges it against a policy.`
 	root.PersistentFlags().StringVar(&env.configPath, "config", "",
 		"configuration `FILE`, - for standard input (default: POSTURE_CONFIG, ./posture.yaml, the user's and the system's configuration folders)")
 	root.PersistentFlags().BoolVarP(&env.verbose, "verbose", "v", false, "show the log, plugins' too, on standard error")
-	root.AddCommand(newScan(env), newServe(env), newBatch(env), newEvents(env), newOutbox(env), newConnectivity(env), newPlugin(env), newToken(env), newConfig(env), newDB(env), newVersion(env))
+	root.AddCommand(newScan(env), newServe(env), newBatch(env), newWorker(env), newEvents(env), newOutbox(env), newConnectivity(env), newPlugin(env), newToken(env), newConfig(env), newDB(env), newVersion(env))
 	root.SetFlagErrorFunc(explainFlag)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -28,7 +29,7 @@ const scansAtOnce = 8
 func newScan(env *environment) *cobra.Command {
 	var (
 		asJSON, asYAML bool
-		sources        []string
+		o              scanOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "scan EMAIL...",
@@ -51,7 +52,10 @@ failed, 3 all failed.`,
 					return fault.InvalidField("EMAIL", email, "is not an e-mail address", "write an address such as ada@example.com")
 				}
 			}
-			answers, err := env.scan(cmd.Context(), emails, sources)
+			if cmd.Flags().Changed("timeout") && o.timeout <= 0 {
+				return badTimeout(o.timeout)
+			}
+			answers, err := env.scan(cmd.Context(), emails, o)
 			if err != nil {
 				return err
 			}
@@ -71,25 +75,44 @@ failed, 3 all failed.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array with an object for each person")
 	cmd.Flags().BoolVar(&asYAML, "yaml", false, "print the same as YAML")
-	cmd.Flags().StringArrayVar(&sources, "source", nil, "ask only the source `NAME` (may be repeated)")
+	cmd.Flags().StringArrayVar(&o.sources, "source", nil, "ask only the source `NAME` (may be repeated)")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, timeoutUsage)
+	cmd.Flags().BoolVar(&o.noRecord, "no-record", false, "do not add what fails to the administration events")
 	cmd.MarkFlagsMutuallyExclusive("json", "yaml")
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	completeFlag(cmd, "source", env.completeConfigured)
+	completeFlag(cmd, "timeout", completeTimeout)
 	return cmd
 }
 
+// scanOptions say how people are scanned.
+type scanOptions struct {
+	sources  []string      // all when empty
+	timeout  time.Duration // of one call on a source; as configured when 0
+	noRecord bool
+}
+
+// timeoutUsage explains --timeout, which means the same to every command.
+const timeoutUsage = "let no call on a source take longer than `DURATION` (default: its TIMEOUT in the configuration)"
+
+func badTimeout(d time.Duration) error {
+	return fault.InvalidField("--timeout", d.String(), "is too small", "write a length of time such as 30s")
+}
+
 // scan asks about everybody and gives the answers in the order of the addresses.
-func (e *environment) scan(ctx context.Context, emails, sources []string) ([]device.Posture, error) {
+func (e *environment) scan(ctx context.Context, emails []string, o scanOptions) ([]device.Posture, error) {
 	file, load, err := e.loadOnce()
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range sources {
+	for _, name := range o.sources {
 		if !slices.Contains(file.Plugins(), name) {
 			return nil, fault.InvalidField("--source", name, "is not configured", choices(name, "configured are", file.Plugins()))
 		}
 	}
+	sources := o.sources
 	options := e.options(load, e.logger())
+	options.Timeout = o.timeout
 	if len(sources) > 0 {
 		// External transforms still belong to the pipeline.
 		s := file.Settings()
@@ -98,6 +121,9 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]dev
 	progress := e.newProgress()
 	defer progress.done()
 	progress.say("starting plugins")
+	kept, closeStore, storeErr := e.openStoreIfPossible(ctx, file.Settings())
+	defer closeStore()
+	options.Store = kept
 	h, err := host.Open(ctx, options)
 	if err != nil {
 		return nil, err
@@ -122,34 +148,44 @@ func (e *environment) scan(ctx context.Context, emails, sources []string) ([]dev
 		})
 	}
 	group.Wait()
-	if ctx.Err() == nil {
-		e.record(ctx, file.Settings(), answers)
+	if ctx.Err() == nil && !o.noRecord {
+		e.recordFailures(ctx, file.Settings(), kept, storeErr, answers)
 	}
 	return answers, ctx.Err()
 }
 
-// record adds what failed to the administration events. A person without access
-// to the store still has the answer, and is told what was not recorded.
-func (e *environment) record(ctx context.Context, s config.Settings, answers []device.Posture) {
-	if !slices.ContainsFunc(answers, func(p device.Posture) bool { return slices.ContainsFunc(p.Sources, failed) }) {
+// recordLimit bounds how long an answer waits for its failures to be recorded.
+const recordLimit = 5 * time.Second
+
+// recordFailures adds what failed to the administration events, and notes their
+// ids in the answers. Where the store is not to be had, for the given reason or for
+// another one, the answers go out all the same, and a person is told once.
+func (e *environment) recordFailures(ctx context.Context, s config.Settings, kept *store.Store, reason error, answers []device.Posture) {
+	if !s.AdministrationEvents.RecordAdHoc || !slices.ContainsFunc(answers, incomplete) {
 		return
 	}
-	kept, err := openStore(ctx, s, store.Options{Logger: e.logger()})
-	if err != nil {
-		_, _ = fmt.Fprintln(e.stderr, "posture: the failure is not among the administration events: "+err.Error())
-		return
+	if reason == nil {
+		reason = e.record(ctx, s, kept, answers)
 	}
-	defer func() { _ = kept.Close() }()
+	if reason != nil {
+		_, _ = fmt.Fprintln(e.stderr, "posture: what failed is not among the administration events: "+reason.Error())
+	}
+}
+
+func (e *environment) record(ctx context.Context, s config.Settings, kept *store.Store, answers []device.Posture) error {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
 	o := host.EventOptions(s)
 	o.Store, o.Logger = kept, e.logger()
 	recorder := adminevent.New(o)
 	for _, p := range answers {
 		recorder.RecordPosture(ctx, p, adminevent.Context{Trigger: adminevent.TriggerCLI, Operation: "scan", AdHoc: true, Actor: e.getenv("USER")})
 	}
-	if err := recorder.Close(ctx); err != nil {
-		_, _ = fmt.Fprintln(e.stderr, "posture: the failure is not among the administration events: "+err.Error())
-	}
+	return recorder.Close(ctx)
 }
+
+// incomplete reports whether something of an answer failed.
+func incomplete(p device.Posture) bool { return slices.ContainsFunc(p.Sources, failed) }
 
 func failed(o device.Outcome) bool { return !o.OK }
 

@@ -98,6 +98,7 @@ func normalize(ts *testscript.TestScript, neg bool, args []string) {
 		{`\d{4}-\d\d-\d\dT[0-9:]+Z`, "TIME"},
 		{`"duration_ms": \d+`, `"duration_ms": 0`},
 		{`go1\.[0-9.]+`, "GO"},
+		{`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "UUID"},
 	} {
 		text = regexp.MustCompile(r.re).ReplaceAllString(text, r.with)
 	}

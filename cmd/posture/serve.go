@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -11,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postureproject/posture/config"
-	"github.com/postureproject/posture/host"
-	"github.com/postureproject/posture/store"
 )
 
 func newServe(env *environment) *cobra.Command {
@@ -21,7 +18,8 @@ func newServe(env *environment) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon: the HTTP API, probes and metrics",
 		Long: `Run the daemon. SIGHUP reads the configuration again and restarts only the
-plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way.`,
+plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way.
+While the store cannot be opened it answers without one, and says so at /readyz.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if listen != "" {
@@ -35,38 +33,11 @@ plugins whose configuration changed; SIGTERM and SIGINT end it in an orderly way
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
-			started := time.Now()
-			logger := daemonLogger(env, file.Settings())
-			kept, err := openStore(ctx, file.Settings(), store.Options{Logger: logger})
-			if err != nil {
+			d := daemon{env: env, file: file, load: load, logger: daemonLogger(env, file.Settings()), hangup: hangup, started: time.Now()}
+			if err := d.run(ctx); err != nil {
 				return err
 			}
-			defer func() {
-				if err := kept.Close(); err != nil {
-					logger.Warn("close the store", "error", err.Error())
-				}
-			}()
-			options := env.options(load, logger)
-			options.Store = kept
-			h, err := host.Open(ctx, options)
-			if err != nil {
-				return err
-			}
-			defer h.Close()
-			listener, err := h.Listen(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = listener.Close() }()
-			logger.Info("ready", "version", version, "address", "http://"+listener.Addr().String(), "config", file.Name(),
-				"plugins", len(h.Status()), "took", time.Since(started).Round(time.Millisecond))
-			if err := notifySystemd(env.getenv("NOTIFY_SOCKET"), "READY=1"); err != nil {
-				logger.Warn("cannot notify systemd", "error", err.Error())
-			}
-			if err := h.Serve(ctx, listener, version, hangup); err != nil {
-				return fmt.Errorf("serve: %w", err)
-			}
-			logger.Info("stopped")
+			d.logger.Info("stopped")
 			return nil
 		},
 	}

@@ -129,7 +129,7 @@ func TestAccess_Classes(t *testing.T) {
 			want = auth.Public
 		case strings.HasPrefix(line.Pattern, "PUT ") && strings.Contains(line.Pattern, "administration"):
 			want = auth.ChangeAdministration
-		case strings.Contains(line.Pattern, "administration"):
+		case strings.Contains(line.Pattern, "administration"), strings.HasPrefix(line.Pattern, "GET /api/v1/batch/"):
 			want = auth.ViewAdministration
 		case strings.HasPrefix(line.Pattern, "POST /api/v1/feedback/"):
 			want = auth.SendFeedback

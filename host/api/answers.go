@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,17 +17,77 @@ import (
 
 // answer gives the answer about a person, kept or new, and says in the header Age
 // (RFC 9111, 5.1) how many seconds old it is.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, s subject) (device.Posture, error) {
+func (a *API) answer(w http.ResponseWriter, r *http.Request, s subject) (recall.Answer, error) {
 	maxAge, err := a.maxAge(r)
 	if err != nil {
-		return device.Posture{}, err
+		return recall.Answer{}, err
 	}
-	p, err := a.host.Answers().Answer(r.Context(), s.email, maxAge, asker(w, r, s))
+	given, err := a.host.Answers().Answer(r.Context(), s.email, maxAge, asker(w, r, s))
 	if err != nil {
-		return p, err
+		return given, err
 	}
-	w.Header().Set("Age", strconv.FormatInt(max(0, int64(time.Since(p.GeneratedAt)/time.Second)), 10))
+	w.Header().Set("Age", strconv.FormatInt(max(0, int64(time.Since(given.GeneratedAt)/time.Second)), 10))
+	return given, nil
+}
+
+// pieces are an answer as far as one list of it is asked for: of a kept one the
+// records stay the JSON that they are, since to decode them only to encode them
+// again takes most of the time.
+type pieces struct {
+	Email         string           `json:"email"`
+	Devices       records          `json:"devices"`
+	Events        records          `json:"events"`
+	Accounts      records          `json:"accounts"`
+	Notifications records          `json:"notifications"`
+	Sources       []device.Outcome `json:"sources"`
+	GeneratedAt   time.Time        `json:"generated_at"`
+}
+
+// records are a list of an answer.
+type records struct {
+	none  bool
+	kept  json.RawMessage // of a kept answer
+	fresh any             // of a new one
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *records) UnmarshalJSON(text []byte) error {
+	r.none = string(text) == "null" || string(text) == "[]"
+	r.kept = bytes.Clone(text)
+	return nil
+}
+
+func recordsOf[T any](list []T) records { return records{none: len(list) == 0, fresh: list} }
+
+func piecesOf(p device.Posture) pieces {
+	return pieces{
+		Email: p.Email, Devices: recordsOf(p.Devices), Events: recordsOf(p.Events), Accounts: recordsOf(p.Accounts),
+		Notifications: recordsOf(p.Notifications), Sources: p.Sources, GeneratedAt: p.GeneratedAt,
+	}
+}
+
+// takeApart gives a kept answer in pieces.
+func takeApart(kept json.RawMessage) (pieces, error) {
+	p := pieces{
+		Devices: records{none: true}, Events: records{none: true}, Accounts: records{none: true}, Notifications: records{none: true},
+	}
+	if err := json.Unmarshal(kept, &p); err != nil {
+		return p, fault.New(fault.Internal, "read the kept answer: %w", err)
+	}
 	return p, nil
+}
+
+// pieces gives the answer about a person, kept or new, in pieces.
+func (a *API) pieces(w http.ResponseWriter, r *http.Request, s subject) (pieces, error) {
+	given, err := a.answer(w, r, s)
+	switch {
+	case err != nil:
+		return pieces{}, err
+	case given.Kept != nil:
+		return takeApart(given.Kept)
+	default:
+		return piecesOf(*given.New), nil
+	}
 }
 
 // maxAge reads the parameter max_age: seconds, or a length of time with a unit.
@@ -72,16 +134,21 @@ func (a *API) rescan(w http.ResponseWriter, r *http.Request, s subject) error {
 
 // followRescan tells the progress of the scan that is under way as server-sent
 // events: "outcome" with each source's outcome, from the scan's beginning, and
-// "done" with the time of the answer. Without a scan there is only "done" at once,
-// with the time of the kept answer.
+// "done" with the time of the answer and the outcomes that failed, now with their
+// administration events. Without a scan there is only "done" at once, of the kept
+// answer.
 func (a *API) followRescan(w http.ResponseWriter, r *http.Request, s subject) error {
 	answers := a.host.Answers()
 	running, under := answers.Running(s.email)
-	var kept device.Posture
+	var kept pieces
 	if !under {
-		var known bool
-		if kept, known = answers.Kept(r.Context(), s.email); !known {
+		given, known := answers.Kept(r.Context(), s.email)
+		if !known {
 			return &fault.Error{Kind: fault.NotFound, Subject: s.email, Message: "no scan is under way, and no answer is kept", Remedy: "start one with POST"}
+		}
+		var err error
+		if kept, err = takeApart(given.Kept); err != nil {
+			return err
 		}
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -99,17 +166,23 @@ func (a *API) followRescan(w http.ResponseWriter, r *http.Request, s subject) er
 		return flush()
 	}
 	if !under {
-		return ignoreWrite(send("done", scanDone{kept.Email, kept.GeneratedAt}))
+		return ignoreWrite(send("done", done(kept.Email, kept.GeneratedAt, kept.Sources)))
 	}
 	p, err := running.Follow(r.Context(), func(o device.Outcome) error { return send("outcome", o) })
 	if err != nil {
 		return ignoreWrite(err) // the reader has gone, or Posture ends
 	}
-	return ignoreWrite(send("done", scanDone{p.Email, p.GeneratedAt}))
+	return ignoreWrite(send("done", done(p.Email, p.GeneratedAt, p.Sources)))
 }
 
-// scanDone says that the answer can be had.
+// scanDone says that the answer can be had, and what of it failed.
 type scanDone struct {
-	Email       string    `json:"email"`
-	GeneratedAt time.Time `json:"generated_at"`
+	Email       string           `json:"email"`
+	GeneratedAt time.Time        `json:"generated_at"`
+	Failures    []device.Outcome `json:"failures"`
+}
+
+func done(email string, at time.Time, outcomes []device.Outcome) scanDone {
+	failures := slices.DeleteFunc(slices.Clone(outcomes), func(o device.Outcome) bool { return o.OK })
+	return scanDone{email, at, append([]device.Outcome{}, failures...)}
 }

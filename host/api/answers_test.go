@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postureproject/posture/adminevent"
+	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/auth"
 	"github.com/postureproject/posture/host/scan"
 )
@@ -48,6 +51,38 @@ func TestAnswers_Kept(t *testing.T) {
 		if w := s.do(t, "GET", "/api/v1/posture/"+ada+"?max_age="+bad, auth.Everyone, ""); w.Code != http.StatusBadRequest || failureIn(t, w).Error.Field != "max_age" {
 			t.Errorf("max_age=%s: %d %s", bad, w.Code, w.Body)
 		}
+	}
+}
+
+// A kept answer, which is passed on as it was saved, is byte for byte what it was
+// when it was new: the whole of it, and each list.
+func TestAnswers_KeptAsGiven(t *testing.T) {
+	t.Parallel()
+	refused := &fault.Error{Kind: fault.Unauthenticated, Source: "google", Message: "refused “you” <&>\u2028", Remedy: "check the password"}
+	for name, sources := range map[string][]scan.Source{
+		"full":    {offering("jamf", full("jamf")), offering("google", full("google"))},
+		"partial": {offering("jamf", full("jamf")), offering("google", source{err: refused})},
+		"empty":   {offering("jamf", source{})},
+		"failing": {offering("jamf", source{err: refused})},
+		"none":    {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, locked(), sources...)
+			for _, path := range []string{"posture/", "devices/merged/", "devices/staged/", "events/merged/", "accounts/merged/", "notifications/merged/"} {
+				fresh := s.do(t, "GET", "/api/v1/"+path+ada+"?max_age=0", auth.Everyone, "")
+				kept := s.do(t, "GET", "/api/v1/"+path+ada+"?max_age=1h", auth.Everyone, "")
+				if fresh.Code != kept.Code || fresh.Body.String() != kept.Body.String() {
+					t.Errorf("%s: %d %s\nkept: %d %s", path, fresh.Code, fresh.Body, kept.Code, kept.Body)
+				}
+				if f, k := fresh.Header().Get("Posture-Sources"), kept.Header().Get("Posture-Sources"); f != k {
+					t.Errorf("%s: header %s\nkept: %s", path, f, k)
+				}
+				if kept.Code == http.StatusOK && kept.Header().Get("Age") == "" {
+					t.Errorf("%s: the age is not told", path)
+				}
+			}
+		})
 	}
 }
 
@@ -122,6 +157,55 @@ func TestRescan(t *testing.T) {
 	if w := s.do(t, "POST", path, "eve@example.com", ""); w.Code != http.StatusForbidden {
 		t.Errorf("somebody else: %d", w.Code)
 	}
+}
+
+// A failure in an answer has the id of the administration event that tells of it:
+// in a new answer and in the kept one, in the header beside lists, and in the end
+// of a rescan. What went well has none.
+func TestAnswers_EventIDs(t *testing.T) {
+	t.Parallel()
+	late := &fault.Error{Kind: fault.Timeout, Source: "google", Message: "too slow"}
+	s := serve(t, locked(), scan.Source{Name: "jamf", Ask: full("jamf"), ByEmail: true, BySerial: true}, scan.Source{Name: "google", Ask: source{err: late}, ByEmail: true, BySerial: true})
+	check := func(what string, outcomes []device.Outcome) {
+		t.Helper()
+		failures := 0
+		for _, o := range outcomes {
+			if o.OK {
+				if o.EventID != "" {
+					t.Errorf("%s: %s went well as %s", what, o.Plugin, o.EventID)
+				}
+				continue
+			}
+			failures++
+			if e, err := s.recorder.Get(t.Context(), o.EventID); err != nil || e.Source != "google" || e.Code != adminevent.CodeSourceTimeout {
+				t.Errorf("%s: event %q is %+v, %v", what, o.EventID, e, err)
+			}
+		}
+		if failures != 1 {
+			t.Errorf("%s: %d failures", what, failures)
+		}
+	}
+	for _, path := range []string{"posture/" + ada + "?max_age=0", "posture/" + ada + "?max_age=1h"} {
+		var p device.Posture
+		if err := json.Unmarshal(s.do(t, "GET", "/api/v1/"+path, auth.Everyone, "").Body.Bytes(), &p); err != nil {
+			t.Fatal(err)
+		}
+		check(path, p.Sources)
+	}
+	for _, path := range []string{"devices/merged/" + ada, "devices/email/" + ada, "devices/serial/" + serial} {
+		var outcomes []device.Outcome
+		if err := json.Unmarshal([]byte(s.do(t, "GET", "/api/v1/"+path, auth.Everyone, "").Header().Get("Posture-Sources")), &outcomes); err != nil {
+			t.Fatal(err)
+		}
+		check(path, outcomes)
+	}
+	s.do(t, "POST", "/api/v1/posture/"+ada+"/rescan", auth.Everyone, "")
+	_, data, _ := strings.Cut(s.do(t, "GET", "/api/v1/posture/"+ada+"/rescan", auth.Everyone, "").Body.String(), "event: done\ndata: ")
+	var end struct{ Failures []device.Outcome }
+	if err := json.Unmarshal([]byte(data), &end); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	check("rescan", end.Failures)
 }
 
 // Every look at records is passed on with what was shown, also the refused one,

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -11,10 +12,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/postureproject/posture/adminevent"
+	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/auth"
@@ -29,7 +32,8 @@ type Host interface {
 	Pipeline() *scan.Pipeline
 	// Answers gives answers about people, kept or new.
 	Answers() *recall.Recall
-	// LookedUp is told how the sources fared that were asked directly.
+	// LookedUp is told how the sources fared that were asked directly, and notes in
+	// failed outcomes the administration events that they became.
 	LookedUp(ctx context.Context, key scan.Key, value string, outcomes []device.Outcome, by recall.Asker)
 	// LogsAccess reports whether every look at records is to be passed on, and
 	// Accessed passes one on.
@@ -45,6 +49,8 @@ type Host interface {
 	PluginStatus() any
 	// AdminEvents has the record of what failed; nil without a store.
 	AdminEvents() *adminevent.Recorder
+	// Runs has the record of runs over everybody; nil without a store.
+	Runs() batch.Viewer
 }
 
 // API answers requests.
@@ -93,7 +99,7 @@ func (s subject) target() string {
 }
 
 func (a *API) routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		{"GET /api/v1/openapi.json", auth.Public, false, a.describe},
 		{"GET /api/v1/posture/{email}", auth.ViewPerson, true, a.posture},
 		{"POST /api/v1/posture/{email}/rescan", auth.ViewPerson, false, a.rescan},
@@ -114,7 +120,7 @@ func (a *API) routes() []route {
 		{"GET /api/v1/notifications/{plugin}/email/{email}", auth.ViewPerson, true, a.notifications},
 		{"POST /api/v1/feedback/{plugin}", auth.SendFeedback, false, a.feedback},
 		{"GET /api/v1/plugins", auth.Administer, false, a.plugins},
-	}, a.administration()...)
+	}, a.administration(), a.batchRuns())
 }
 
 // Register adds the routes to a mux.
@@ -300,8 +306,22 @@ func reply(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return fault.New(fault.Internal, "encode the answer: %w", err)
 	}
+	return writeBody(w, append(body, '\n'))
+}
+
+// replyKept answers with what is JSON already. Like [json.Marshal] it escapes
+// what a browser might take for markup.
+func replyKept(w http.ResponseWriter, kept json.RawMessage) error {
+	var b bytes.Buffer
+	b.Grow(len(kept) + len(kept)/8)
+	json.HTMLEscape(&b, kept)
+	b.WriteByte('\n')
+	return writeBody(w, b.Bytes())
+}
+
+func writeBody(w http.ResponseWriter, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(append(body, '\n'))
+	_, err := w.Write(body)
 	return ignoreWrite(err)
 }
 

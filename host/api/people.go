@@ -23,15 +23,19 @@ import (
 const SourcesHeader = "Posture-Sources"
 
 func (a *API) posture(w http.ResponseWriter, r *http.Request, s subject) error {
-	p, err := a.answer(w, r, s)
-	if err != nil {
+	given, err := a.answer(w, r, s)
+	switch {
+	case err != nil:
 		return err
+	case given.Kept != nil:
+		return replyKept(w, given.Kept)
+	default:
+		return reply(w, given.New)
 	}
-	return reply(w, p)
 }
 
 func (a *API) mergedDevices(w http.ResponseWriter, r *http.Request, s subject) error {
-	p, err := a.answer(w, r, s)
+	p, err := a.pieces(w, r, s)
 	if err != nil {
 		return err
 	}
@@ -56,7 +60,7 @@ func (a *API) lookUp(w http.ResponseWriter, r *http.Request, s subject, key scan
 		return err
 	}
 	a.host.LookedUp(r.Context(), key, value, outcomes, asker(w, r, s))
-	return list(w, devices, outcomes)
+	return list(w, recordsOf(devices), outcomes)
 }
 
 func (a *API) events(w http.ResponseWriter, r *http.Request, s subject) error {
@@ -85,18 +89,18 @@ func (a *API) notifications(w http.ResponseWriter, r *http.Request, s subject) e
 
 // part gives the answer of all sources, kept or new, or one part of it of the
 // source that the path names, which is asked.
-func (a *API) part(w http.ResponseWriter, r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (device.Posture, error) {
+func (a *API) part(w http.ResponseWriter, r *http.Request, s subject, what string, parts scan.Parts, offers func(scan.Source) bool) (pieces, error) {
 	if s.plugin == "" {
-		return a.answer(w, r, s)
+		return a.pieces(w, r, s)
 	}
 	pipeline := a.host.Pipeline()
 	source, err := pipeline.Find(s.plugin, what, offers)
 	if err != nil {
-		return device.Posture{}, err
+		return pieces{}, err
 	}
 	p := pipeline.Scan(r.Context(), scan.Request{Email: s.email, Parts: parts, Only: []string{source.Name}})
 	a.host.LookedUp(r.Context(), scan.ByEmail, s.email, p.Sources, asker(w, r, s))
-	return p, nil
+	return piecesOf(p), nil
 }
 
 // about keeps the outcomes that say something about one part of an answer.
@@ -109,15 +113,18 @@ func about(outcomes []device.Outcome, namespaces ...string) []device.Outcome {
 // list answers with a bare list and the outcomes in a header. When every source
 // that was asked failed, the answer is that failure: an empty list would read as
 // "nothing there".
-func list[T any](w http.ResponseWriter, records []T, outcomes []device.Outcome) error {
+func list(w http.ResponseWriter, r records, outcomes []device.Outcome) error {
 	w.Header().Set(SourcesHeader, sourcesHeader(outcomes))
-	if err := allFailed(outcomes); err != nil && len(records) == 0 {
+	if err := allFailed(outcomes); err != nil && r.none {
 		return err
 	}
-	if records == nil {
-		records = []T{}
+	if r.none {
+		return reply(w, []struct{}{})
 	}
-	return reply(w, records)
+	if r.kept != nil {
+		return replyKept(w, r.kept)
+	}
+	return reply(w, r.fresh)
 }
 
 // allFailed gives the first failure if none of the sources that hold the records

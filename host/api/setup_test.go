@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/postureproject/posture/adminevent"
+	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/api"
@@ -132,6 +133,7 @@ type posture struct {
 	answers  *recall.Recall
 	keeper   *keeper
 	recorder *adminevent.Recorder
+	runs     batch.Viewer
 	maxAge   time.Duration
 
 	logsAccess bool
@@ -145,8 +147,11 @@ func (p *posture) Pipeline() *scan.Pipeline { return p.pipeline }
 
 func (p *posture) Policy() auth.Policy { return p.policy }
 
-func (p *posture) Answers() *recall.Recall                                                    { return p.answers }
-func (p *posture) LookedUp(context.Context, scan.Key, string, []device.Outcome, recall.Asker) {}
+func (p *posture) Answers() *recall.Recall { return p.answers }
+
+func (p *posture) LookedUp(ctx context.Context, _ scan.Key, value string, outcomes []device.Outcome, _ recall.Asker) {
+	p.recorder.RecordOutcomes(ctx, adminevent.Device(value), outcomes, adminevent.Context{AdHoc: true})
+}
 
 func (p *posture) LogsAccess() bool { return p.logsAccess }
 
@@ -158,6 +163,8 @@ func (p *posture) Accessed(_ context.Context, l recall.Look) {
 func (p *posture) MaxAge() time.Duration { return p.maxAge }
 
 func (p *posture) AdminEvents() *adminevent.Recorder { return p.recorder }
+
+func (p *posture) Runs() batch.Viewer { return p.runs }
 
 func (p *posture) SendFeedback(_ context.Context, plugin string, f device.Feedback) error {
 	if plugin != "jamf" {
@@ -189,14 +196,18 @@ type keeper struct {
 	from map[string][]device.Collection
 }
 
-func (k *keeper) Posture(_ context.Context, email string) (device.Posture, error) {
+func (k *keeper) KeptPosture(_ context.Context, email string) (json.RawMessage, time.Time, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p, ok := k.kept[email]
 	if !ok {
-		return p, fault.New(fault.NotFound, "never asked about")
+		return nil, time.Time{}, fault.New(fault.NotFound, "never asked about")
 	}
-	return p, nil
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // as the store keeps it
+	err := e.Encode(p)
+	return bytes.TrimSpace(b.Bytes()), p.GeneratedAt, err
 }
 
 func (k *keeper) Collections(_ context.Context, email string, _ ...string) ([]device.Collection, error) {
@@ -253,9 +264,14 @@ func serve(t *testing.T, policy auth.Policy, sources ...scan.Source) *service {
 	s := &service{log: &log{}, posture: &posture{policy: policy, pipeline: &scan.Pipeline{Sources: sources, Policy: rules, Now: now}}}
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.keeper = &keeper{}
-	s.answers = recall.New(t.Context(), recall.Options{Pipeline: s.Pipeline, Keeper: s.keeper, AtOnce: 4, Logger: logger, Now: now})
+	s.recorder, s.runs = eventRecorder(t), threeRuns()
+	s.answers = recall.New(t.Context(), recall.Options{
+		Pipeline: s.Pipeline, Keeper: s.keeper, AtOnce: 4, Logger: logger, Now: now,
+		Scanned: func(ctx context.Context, p *device.Posture, _ recall.Asker) {
+			s.recorder.RecordPosture(ctx, *p, adminevent.Context{AdHoc: true})
+		},
+	})
 	t.Cleanup(s.answers.Close)
-	s.recorder = eventRecorder(t)
 	mux := http.NewServeMux()
 	a := api.New(s.posture, logger, 4)
 	a.Register(mux)
@@ -324,5 +340,5 @@ func failureIn(t *testing.T, w *httptest.ResponseRecorder) failure {
 // concrete fills in a route's path.
 func concrete(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{email}", ada, "{serial}", serial, "{mac}", mac, "{plugin}", "jamf", "{id}", eventID()).Replace(path)
+	return method, strings.NewReplacer("{email}", ada, "{serial}", serial, "{mac}", mac, "{plugin}", "jamf", "{id}", eventID(), "{run}", runID).Replace(path)
 }

@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,18 +54,23 @@ func TestMetrics_Bounded(t *testing.T) {
 
 func TestProbes(t *testing.T) {
 	t.Parallel()
-	var reason error
-	f := frame(t, func(o *httpserver.Options) { o.Ready = func() error { return reason } })
+	var reason, amiss error
+	f := frame(t, func(o *httpserver.Options) {
+		o.Ready = func() error { return reason }
+		o.Degraded = func(context.Context) error { return amiss }
+		o.Details = func() map[string]any { return map[string]any{"waiting": 3} }
+	})
 	for _, step := range []struct {
-		reason error
-		status int
-		body   string
+		reason, amiss error
+		status        int
+		body          string
 	}{
-		{nil, 200, `{"status":"ready"}`},
-		{errors.New("jamf is starting"), 503, `{"reason":"jamf is starting","status":"not ready"}`},
-		{nil, 200, `{"status":"ready"}`},
+		{nil, nil, 200, `{"status":"ready","waiting":3}`},
+		{errors.New("jamf is starting"), errors.New("disk full"), 503, `{"reason":"jamf is starting","status":"not ready","waiting":3}`},
+		{nil, errors.New("disk full"), 200, `{"reason":"disk full","status":"degraded","waiting":3}`},
+		{nil, nil, 200, `{"status":"ready","waiting":3}`},
 	} {
-		reason = step.reason
+		reason, amiss = step.reason, step.amiss
 		if w := f.do(t, "GET", "/readyz", nil); w.Code != step.status || strings.TrimSpace(w.Body.String()) != step.body {
 			t.Errorf("ready with %v: %d %s", step.reason, w.Code, w.Body)
 		}

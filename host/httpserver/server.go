@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -22,6 +23,11 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Ready says why requests cannot be answered yet; nil when they can.
 	Ready func() error
+	// Degraded says what is amiss although requests can be answered; nil when
+	// nothing is. It may be left out.
+	Degraded func(context.Context) error
+	// Details, when set, are told beside both: fields of a JSON object.
+	Details func() map[string]any
 	// Version is shown by the health probe.
 	Version string
 	// RequestTimeout bounds one answer; 90 s when zero.
@@ -58,13 +64,7 @@ func New(mux *http.ServeMux, o Options) *Server {
 	mux.HandleFunc("GET /healthcheck", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": o.Version})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := o.Ready(); err != nil {
-			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": err.Error()})
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
-	})
+	mux.HandleFunc("GET /readyz", o.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	handler := newFrame(mux, o)
 	return &Server{o: o, http: &http.Server{
@@ -76,6 +76,22 @@ func New(mux *http.ServeMux, o Options) *Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}}
+}
+
+// ready tells whether requests can be answered, and what is amiss.
+func (o Options) ready(w http.ResponseWriter, r *http.Request) {
+	answer, status := map[string]any{"status": "ready"}, http.StatusOK
+	if err := o.Ready(); err != nil {
+		answer["status"], answer["reason"], status = "not ready", err.Error(), http.StatusServiceUnavailable
+	} else if o.Degraded != nil {
+		if err := o.Degraded(r.Context()); err != nil {
+			answer["status"], answer["reason"] = "degraded", err.Error()
+		}
+	}
+	if o.Details != nil {
+		maps.Copy(answer, o.Details())
+	}
+	writeJSON(w, status, answer)
 }
 
 // Handler gives the framed mux, for tests.

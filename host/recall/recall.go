@@ -5,6 +5,7 @@ package recall
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,10 +16,11 @@ import (
 	"github.com/postureproject/posture/host/scan"
 )
 
-// Keeper keeps people's answers. Posture fails with kind NotFound about who was
-// never asked about.
+// Keeper keeps people's answers.
 type Keeper interface {
-	Posture(ctx context.Context, email string) (device.Posture, error)
+	// KeptPosture gives the last answer about a person as JSON, and when it was
+	// made; kind NotFound about who was never asked about.
+	KeptPosture(ctx context.Context, email string) (doc json.RawMessage, generatedAt time.Time, err error)
 	Collections(ctx context.Context, email string, plugins ...string) ([]device.Collection, error)
 	SavePosture(ctx context.Context, p device.Posture, collections []device.Collection) error
 }
@@ -29,8 +31,10 @@ type Options struct {
 	Pipeline func() *scan.Pipeline
 	// Keeper may be nil: then nothing is kept and everybody is asked every time.
 	Keeper Keeper
-	// Scanned, when set, learns of every scan that was made and who wanted it.
-	Scanned func(ctx context.Context, p device.Posture, by Asker)
+	// Scanned, when set, learns of every scan that was made and who wanted it,
+	// before anybody has the answer and before it is kept. It may note in the
+	// outcomes what became of them.
+	Scanned func(ctx context.Context, p *device.Posture, by Asker)
 	// AtOnce bounds the scans that run at once, of different people; more wait.
 	AtOnce int
 	Logger *slog.Logger
@@ -85,39 +89,43 @@ func (r *Recall) Close() {
 	r.group.Wait()
 }
 
+// Answer is an answer about a person, kept or new.
+type Answer struct {
+	GeneratedAt time.Time
+	// Kept is the JSON of a kept answer, as it was saved; nil of a new one.
+	Kept json.RawMessage
+	// New is a new answer; nil of a kept one.
+	New *device.Posture
+}
+
 // Answer gives the kept answer about a person if it is at most maxAge old, and
 // otherwise a new one. An address that was never asked about is asked about. The
 // error is the caller's context's, or that of a Recall that is closed.
-func (r *Recall) Answer(ctx context.Context, email string, maxAge time.Duration, by Asker) (device.Posture, error) {
+func (r *Recall) Answer(ctx context.Context, email string, maxAge time.Duration, by Asker) (Answer, error) {
 	if maxAge > 0 {
-		if p, ok := r.kept(ctx, email, maxAge); ok {
-			return p, nil
+		kept, ok := r.Kept(ctx, email)
+		age := r.o.Now().Sub(kept.GeneratedAt)
+		if ok && age >= 0 && age <= maxAge { // one from the future shows a clock that jumped
+			return kept, nil
 		}
 	}
 	s, _ := r.Scan(email, by)
-	return s.Wait(ctx)
-}
-
-func (r *Recall) kept(ctx context.Context, email string, maxAge time.Duration) (device.Posture, bool) {
-	p, ok := r.Kept(ctx, email)
-	age := r.o.Now().Sub(p.GeneratedAt)
-	return p, ok && age >= 0 && age <= maxAge // one from the future shows a clock that jumped
+	p, err := s.Wait(ctx)
+	return Answer{GeneratedAt: p.GeneratedAt, New: &p}, err
 }
 
 // Kept gives the kept answer about a person, however old.
-func (r *Recall) Kept(ctx context.Context, email string) (device.Posture, bool) {
+func (r *Recall) Kept(ctx context.Context, email string) (Answer, bool) {
 	if r.o.Keeper == nil {
-		return device.Posture{}, false
+		return Answer{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, keepLimit)
 	defer cancel()
-	p, err := r.o.Keeper.Posture(ctx, email)
-	if err != nil {
-		if !fault.IsNotFound(err) && ctx.Err() == nil {
-			r.o.Logger.ErrorContext(ctx, "cannot read a kept answer; the sources are asked instead", "error", err.Error())
-		}
+	doc, at, err := r.o.Keeper.KeptPosture(ctx, email)
+	if err != nil && !fault.IsNotFound(err) && ctx.Err() == nil {
+		r.o.Logger.ErrorContext(ctx, "cannot read a kept answer; the sources are asked instead", "error", err.Error())
 	}
-	return p, err == nil
+	return Answer{GeneratedAt: at, Kept: doc}, err == nil
 }
 
 // Scan starts asking the sources about a person, or joins a scan that is under
@@ -165,12 +173,12 @@ func (r *Recall) ask(s *Scan, by Asker) {
 		s.err = shuttingDown(s.Email)
 		return
 	}
-	s.posture = answer
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), keepLimit)
 	defer cancel()
 	if r.o.Scanned != nil {
-		r.o.Scanned(ctx, answer, by)
+		r.o.Scanned(ctx, &answer, by)
 	}
+	s.posture = answer
 	if r.o.Keeper != nil {
 		r.keep(ctx, answer, collections, outcomes)
 	}

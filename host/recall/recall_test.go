@@ -2,6 +2,7 @@ package recall_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -72,14 +73,15 @@ type keeper struct {
 	collections map[string][]device.Collection
 }
 
-func (k *keeper) Posture(_ context.Context, email string) (device.Posture, error) {
+func (k *keeper) KeptPosture(_ context.Context, email string) (json.RawMessage, time.Time, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p, ok := k.kept[email]
 	if k.fails == nil && !ok {
-		return p, fault.New(fault.NotFound, "nobody")
+		return nil, time.Time{}, fault.New(fault.NotFound, "nobody")
 	}
-	return p, k.fails
+	doc, err := json.Marshal(p)
+	return doc, p.GeneratedAt, errors.Join(k.fails, err)
 }
 
 func (k *keeper) Collections(_ context.Context, email string, _ ...string) ([]device.Collection, error) {
@@ -117,6 +119,38 @@ func open(t *testing.T, s *source, k recall.Keeper, change func(*recall.Options)
 	return r
 }
 
+// answer gives the posture of an answer, kept or new.
+func answer(ctx context.Context, r *recall.Recall, email string, maxAge time.Duration, by recall.Asker) (device.Posture, error) {
+	given, err := r.Answer(ctx, email, maxAge, by)
+	if err != nil || given.New != nil {
+		if given.New == nil {
+			return device.Posture{}, err
+		}
+		return *given.New, err
+	}
+	var p device.Posture
+	err = json.Unmarshal(given.Kept, &p)
+	return p, err
+}
+
+// What is noted in the outcomes of a scan is in the answer, and in what is kept
+// of it.
+func TestScanned_Notes(t *testing.T) {
+	t.Parallel()
+	s := &source{fails: errors.New("down")}
+	r := open(t, s, &keeper{}, func(o *recall.Options) {
+		o.Scanned = func(_ context.Context, p *device.Posture, _ recall.Asker) { p.Sources[0].EventID = "E1" }
+	})
+	for _, maxAge := range []time.Duration{0, time.Hour} {
+		if p, err := answer(t.Context(), r, ada, maxAge, recall.Asker{}); err != nil || len(p.Sources) != 1 || p.Sources[0].EventID != "E1" {
+			t.Errorf("max age %v: %+v, %v", maxAge, p, err)
+		}
+	}
+	if s.asked != 1 {
+		t.Errorf("asked %d times", s.asked)
+	}
+}
+
 // A kept answer serves until it is too old; one from the future does not.
 func TestAnswer_Age(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -127,14 +161,14 @@ func TestAnswer_Age(t *testing.T) {
 			asked         int
 		}{{0, time.Hour, 1}, {time.Hour, time.Hour, 1}, {time.Second, time.Hour, 2}, {0, 0, 3}, {-time.Minute, time.Hour, 3}} {
 			time.Sleep(max(0, step.later))
-			p, err := r.Answer(t.Context(), ada, step.maxAge, recall.Asker{})
+			p, err := answer(t.Context(), r, ada, step.maxAge, recall.Asker{})
 			if asked, _ := s.counts(); err != nil || len(p.Devices) != 1 || asked != step.asked {
 				t.Errorf("%+v: asked %d times, %+v, %v", step, asked, p, err)
 			}
 		}
 		future := &keeper{}
 		_ = future.SavePosture(t.Context(), device.Posture{Email: ada, GeneratedAt: time.Now().Add(time.Minute)}, nil)
-		if p, err := open(t, s, future, nil).Answer(t.Context(), ada, time.Hour, recall.Asker{}); err != nil || len(p.Devices) != 1 {
+		if p, err := answer(t.Context(), open(t, s, future, nil), ada, time.Hour, recall.Asker{}); err != nil || len(p.Devices) != 1 {
 			t.Errorf("an answer from the future was given: %+v, %v", p, err)
 		}
 	})
@@ -150,7 +184,7 @@ func TestScan_Once(t *testing.T) {
 			scanned []recall.Asker
 		)
 		r := open(t, s, nil, func(o *recall.Options) {
-			o.Scanned = func(_ context.Context, _ device.Posture, by recall.Asker) {
+			o.Scanned = func(_ context.Context, _ *device.Posture, by recall.Asker) {
 				telling.Lock()
 				defer telling.Unlock()
 				scanned = append(scanned, by)
@@ -160,7 +194,7 @@ func TestScan_Once(t *testing.T) {
 		for range 10 {
 			for _, email := range []string{ada, "ADA@example.com", "ada@EXAMPLE.com"} {
 				group.Go(func() {
-					if p, err := r.Answer(t.Context(), email, time.Hour, recall.Asker{Who: "eve"}); err != nil || len(p.Devices) != 1 {
+					if p, err := answer(t.Context(), r, email, time.Hour, recall.Asker{Who: "eve"}); err != nil || len(p.Devices) != 1 {
 						t.Errorf("%+v, %v", p, err)
 					}
 				})
@@ -186,7 +220,7 @@ func TestAnswer_StoreFails(t *testing.T) {
 	t.Parallel()
 	r := open(t, &source{}, &keeper{fails: errors.New("disk full")}, nil)
 	for range 2 {
-		if p, err := r.Answer(t.Context(), ada, time.Hour, recall.Asker{}); err != nil || len(p.Devices) != 1 {
+		if p, err := answer(t.Context(), r, ada, time.Hour, recall.Asker{}); err != nil || len(p.Devices) != 1 {
 			t.Errorf("%+v, %v", p, err)
 		}
 	}
@@ -199,7 +233,7 @@ func TestAnswer_KeepsWhatWasSaid(t *testing.T) {
 	r := open(t, s, k, nil)
 	for _, fails := range []error{nil, errors.New("down"), errors.New("down")} {
 		s.fails = fails
-		p, err := r.Answer(t.Context(), ada, 0, recall.Asker{})
+		p, err := answer(t.Context(), r, ada, 0, recall.Asker{})
 		if err != nil || (len(p.Devices) == 1) != (fails == nil) || p.Sources[0].OK != (fails == nil) {
 			t.Errorf("%+v, %v", p, err)
 		}
@@ -216,7 +250,7 @@ func TestScan_GivenUp(t *testing.T) {
 		r := open(t, s, k, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := r.Answer(ctx, ada, 0, recall.Asker{}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := answer(ctx, r, ada, 0, recall.Asker{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		time.Sleep(2 * time.Second)

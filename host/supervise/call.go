@@ -84,7 +84,7 @@ func (p *Plugin) admit(c call) (done func(error), err error) {
 		return done, nil
 	}
 	e := &fault.Error{
-		Kind: fault.Unavailable, Source: p.name, Op: c.op, RetryAfter: p.o.Limits.BreakerOpen, Err: last,
+		Kind: restingKind(last), Source: p.name, Op: c.op, RetryAfter: p.o.Limits.BreakerOpen, Err: last,
 		Message: fmt.Sprintf("not asked: it failed %d times in a row and rests for %s", p.o.Limits.BreakerFailures, p.o.Limits.BreakerOpen),
 		Remedy:  fault.RemedyOf(last),
 	}
@@ -92,6 +92,18 @@ func (p *Plugin) admit(c call) (done func(error), err error) {
 		e.Message = "not asked: it failed repeatedly, and one trial call is under way"
 	}
 	return nil, e
+}
+
+// restingKind is the kind of failure of a plugin that is not asked: it is still the
+// same trouble as long as nobody knows better, as whoever counts failures and
+// reads what to do about them must see.
+func restingKind(last error) fault.Kind {
+	switch kind := fault.KindOf(last); kind {
+	case fault.Unauthenticated, fault.Forbidden, fault.RateLimited, fault.Timeout:
+		return kind
+	default: // nothing that would tell of the request itself
+		return fault.Unavailable
+	}
 }
 
 // attempt makes the call once. It returns the process that it ran on, if any.

@@ -40,8 +40,9 @@ func newIdentity() (identity, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(identityLifetime),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true, IsCA: true, // it is its own authority
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, // a server of journals
+		BasicConstraintsValid: true, IsCA: true,                                                           // it is its own authority
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -53,11 +54,12 @@ func newIdentity() (identity, error) {
 	}, nil
 }
 
-// tlsConfig trusts nobody until go-plugin puts the certificate into it that the
-// plugin sends in the handshake.
+// tlsConfig trusts nobody, neither as a server nor as a client, until go-plugin
+// puts the certificate into it that the plugin sends in the handshake.
 func (i identity) tlsConfig() *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{i.cert}, RootCAs: x509.NewCertPool(), ServerName: "localhost", MinVersion: tls.VersionTLS12,
+		ClientCAs: x509.NewCertPool(), ClientAuth: tls.RequireAndVerifyClientCert,
 	}
 }
 

@@ -48,7 +48,7 @@ func fakeMain(mode string) {
 		})
 	default:
 		sdk.Serve(sdk.Definition[fakeConfig, *fake]{
-			Name: "fake", Version: "0.1.0", Summary: "misbehaves on demand",
+			Name: "fake", Version: "0.1.0", Summary: "misbehaves on demand", Journal: mode == "keeper",
 			New: func(_ context.Context, c fakeConfig, env sdk.Env) (*fake, error) {
 				if c.Text == "refuse" {
 					return nil, fault.InvalidField("TEXT", c.Text, "is refused", "write another")
@@ -110,6 +110,8 @@ func (f *fake) DevicesByEmail(ctx context.Context, email string) ([]device.Devic
 		return nil, fault.New(fault.NotFound, "nobody")
 	case "environment":
 		return []device.Device{{Name: strings.Join(os.Environ(), "\n"), Model: strings.Join(os.Args, " ")}}, nil
+	case "keep":
+		return f.keep(ctx)
 	case "stdin":
 		b, _ := io.ReadAll(os.Stdin)
 		return []device.Device{{Name: fmt.Sprint(len(b))}}, nil
@@ -121,6 +123,26 @@ func (f *fake) DevicesByEmail(ctx context.Context, email string) ([]device.Devic
 		return []device.Device{{Name: fmt.Sprint(cmd.Process.Pid)}}, nil
 	}
 	return []device.Device{{Name: f.config.Text, Serial: fmt.Sprint(os.Getpid())}}, nil
+}
+
+// keep counts in the journal how often it was called.
+func (f *fake) keep(ctx context.Context) ([]device.Device, error) {
+	p, err := f.env.Journal.Progress(ctx, "calls")
+	if err != nil {
+		return nil, err
+	}
+	p.Document = append(p.Document, 'x')
+	if _, err := f.env.Journal.Append(ctx, "calls", sdk.JournalBatch{Progress: &p}); err != nil {
+		return nil, err
+	}
+	return []device.Device{{Name: string(p.Document), Serial: fmt.Sprint(os.Getpid())}}, nil
+}
+
+// Close leaves a mark in the journal, if there is one: it must still work then.
+func (f *fake) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = f.env.Journal.Append(ctx, "closed", sdk.JournalBatch{})
 }
 
 // TestConnectivity makes the capability known.

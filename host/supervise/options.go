@@ -58,6 +58,10 @@ type Options struct {
 	StateDir string // each plugin gets a folder of its own below it
 	Observer Observer
 	Limits   Limits
+	// Journal gives what the plugin of a name keeps, for plugins that ask for a
+	// journal; nil when there is no store. What it gives must work until the
+	// supervisor is closed.
+	Journal func(plugin string) sdk.Journal
 }
 
 // Limits bound what a plugin may cost. Zero fields take the defaults.

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/postureproject/posture/fault"
@@ -29,9 +29,11 @@ import (
 type process struct {
 	child    *child
 	gp       *plugin.Client
-	conn     *grpc.ClientConn
+	conn     *sdk.Connection
 	client   *sdk.Client
 	logger   *pluginLogger
+	tls      *tls.Config // between host and plugin, for either direction
+	keeping  *keeping    // nil unless the plugin keeps a journal
 	started  time.Time
 	sockets  string // the folder that go-plugin made for the process's socket
 	desc     sdk.Description
@@ -72,9 +74,13 @@ func launch(ctx context.Context, program Program, configure Configure, o Options
 			Remedy: "let the daemon write to its state_dir, or name another one",
 		}
 	}
+	journalID, err := p.keep(program.Name, o)
+	if err != nil {
+		return nil, err
+	}
 	err = p.client.Configure(ctx, sdk.Configuration{
 		Config: p.settings.Config, Timeout: p.settings.Timeout, Concurrency: p.settings.Concurrency,
-		Debug: p.settings.Debug, StateDir: stateDir,
+		Debug: p.settings.Debug, StateDir: stateDir, JournalID: journalID,
 	})
 	if err != nil {
 		return nil, err
@@ -88,12 +94,12 @@ func (p *process) connect(ctx context.Context, program Program, o Options) error
 	if err != nil {
 		return err
 	}
-	p.child = newChild(program)
+	p.child, p.tls = newChild(program), self.tlsConfig()
 	p.gp = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  sdk.Handshake(),
 		VersionedPlugins: sdk.HostPlugins(),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		TLSConfig:        self.tlsConfig(),
+		TLSConfig:        p.tls,
 		SkipHostEnv:      true,
 		StartTimeout:     o.Limits.StartTimeout,
 		Logger:           p.logger,
@@ -105,7 +111,7 @@ func (p *process) connect(ctx context.Context, program Program, o Options) error
 		},
 	})
 	type result struct {
-		conn *grpc.ClientConn
+		conn *sdk.Connection
 		err  error
 	}
 	connected := make(chan result, 1)
@@ -216,6 +222,7 @@ func (p *process) stop(grace time.Duration) {
 	}
 	// go-plugin leaves the folder of a process that could not even be started.
 	defer func() { _ = os.RemoveAll(p.sockets) }()
+	defer p.keeping.stop() // last, as the process may tidy up what it keeps
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

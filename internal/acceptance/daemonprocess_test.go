@@ -23,7 +23,8 @@ import (
 // patience bounds every wait for another process.
 const patience = 30 * time.Second
 
-// daemon is a running posture serve.
+// daemon is a running posture serve, or another command that goes on until it is
+// told to end.
 type daemon struct {
 	cmd   *exec.Cmd
 	url   string
@@ -35,7 +36,16 @@ type daemon struct {
 // ready.
 func (s *site) serve(t testing.TB, environ ...string) *daemon {
 	t.Helper()
-	d := &daemon{cmd: exec.Command(postureProgram(t), "serve", "--config", s.configFile()), log: newWatchedLog(), ended: make(chan struct{})}
+	d := s.start(t, environ, "serve")
+	d.url = d.log.await(t, regexp.MustCompile(`msg=ready .*address=(http://\S+)`))[1]
+	return d
+}
+
+// start starts a command of posture on the site's configuration.
+func (s *site) start(t testing.TB, environ []string, args ...string) *daemon {
+	t.Helper()
+	args = append(args, "--config", s.configFile())
+	d := &daemon{cmd: exec.Command(postureProgram(t), args...), log: newWatchedLog(), ended: make(chan struct{})}
 	d.cmd.Env = append(os.Environ(), environ...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	if err := d.cmd.Start(); err != nil {
@@ -50,7 +60,6 @@ func (s *site) serve(t testing.TB, environ ...string) *daemon {
 		_ = d.cmd.Process.Kill()
 		<-d.ended
 	})
-	d.url = d.log.await(t, regexp.MustCompile(`msg=ready .*address=(http://\S+)`))[1]
 	return d
 }
 
@@ -186,7 +195,13 @@ func alive(pid int) bool {
 // await waits for what no signal tells.
 func await(t testing.TB, complaint string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+	awaitFor(t, patience, complaint, done)
+}
+
+// awaitFor waits for what takes its time.
+func awaitFor(t testing.TB, limit time.Duration, complaint string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(complaint)
 		}

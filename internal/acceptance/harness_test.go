@@ -24,6 +24,7 @@ import (
 	"github.com/postureproject/posture/internal/simulator/company"
 	"github.com/postureproject/posture/internal/simulator/fleet"
 	"github.com/postureproject/posture/plugins/builtin"
+	"github.com/postureproject/posture/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -84,6 +85,9 @@ func (s *site) open(t testing.TB, change ...func(*host.Options)) *host.Host {
 	}
 	for _, f := range change {
 		f(&o)
+	}
+	if o.Store == nil { // Duo's log is kept there
+		o.Store = storetest.Open(t, "sqlite:"+filepath.Join(s.dir, "state", "posture.db"), nil)
 	}
 	h, err := host.Open(t.Context(), o)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,6 +19,7 @@ import (
 	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/internal/elastictest"
+	"github.com/postureproject/posture/internal/simulator/simhttp"
 )
 
 // searchServer is a real Elasticsearch behind a door that can be shut.
@@ -76,16 +78,18 @@ func (s *searchServer) awaitCount(t testing.TB, prefix string, want int) {
 
 // receiver takes what is posted to it.
 type receiver struct {
-	url string
+	url    string
+	faults simhttp.Faults
 
 	mu     sync.Mutex
 	bodies []string
+	keyed  map[string]string // by the header that tells repetitions
 }
 
 func newReceiver(t testing.TB) *receiver {
 	t.Helper()
-	r := &receiver{}
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	r := &receiver{keyed: map[string]string{}}
+	server := httptest.NewServer(r.faults.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			t.Error(err)
@@ -94,8 +98,9 @@ func newReceiver(t testing.TB) *receiver {
 		defer r.mu.Unlock()
 		if req.Method == http.MethodPost {
 			r.bodies = append(r.bodies, string(body))
+			r.keyed[req.Header.Get("Idempotency-Key")] = string(body)
 		}
-	}))
+	})))
 	t.Cleanup(server.Close)
 	r.url = server.URL + "/"
 	return r
@@ -105,6 +110,13 @@ func (r *receiver) taken() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string{}, r.bodies...)
+}
+
+// keys gives what was posted, repetitions left out.
+func (r *receiver) keys() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.keyed)
 }
 
 // addSinks configures every sink.

@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/postureproject/posture/plugins/builtin"
@@ -43,6 +45,16 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return simulate(ctx, people, rest[1], os.Stdout)
+	case part == "company" && len(rest) == 2:
+		people, err := strconv.Atoi(rest[0])
+		if err != nil {
+			return err
+		}
+		return simulateCompany(ctx, people, rest[1], os.Stdout)
+	case part == "bulk":
+		return bulkRun(ctx, os.Stdin, os.Stdout)
+	case part == "limits":
+		return bulkLimits(ctx, os.Stdin, os.Stdout)
 	case part == "work":
 		return work(ctx, os.Stdin, os.Stdout)
 	case part == "plugin": // as Posture's host starts it
@@ -76,6 +88,7 @@ type options struct {
 	profile string
 	dir     string // for whatever must be written
 	only    string
+	devices int    // of the only company to run over; the usual sizes when 0
 	live    string // settings of the live scans; all when empty
 }
 
@@ -86,7 +99,8 @@ func drive(ctx context.Context, args []string) (err error) {
 	flags.BoolVar(&o.quick, "quick", os.Getenv("BENCH_QUICK") != "", "only see that everything runs: under a minute, inexact (also BENCH_QUICK=1)")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the live scans' processes into this `FOLDER`")
-	flags.StringVar(&o.only, "only", "", "run this `PART` alone: live, boundary, merge or start")
+	flags.StringVar(&o.only, "only", "", "run these `PARTS` alone, with commas between: "+strings.Join(partNames(), ", "))
+	flags.IntVar(&o.devices, "devices", 0, "run over a company of `N` devices alone")
 	flags.StringVar(&o.live, "live", "", "scan live at these `SETTINGS` alone, latency and people at once, such as 0s/10,20ms/50")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -107,8 +121,55 @@ func drive(ctx context.Context, args []string) (err error) {
 	return measure(ctx, o)
 }
 
+// part is one part of the measurement.
+type part struct {
+	name string
+	run  func(context.Context, options, string, *simulators, *report) error
+}
+
+func allParts() []part {
+	return []part{
+		{"live", measureLive},
+		{"boundary", measureBoundary},
+		{"merge", measureMerge},
+		{"start", measureStart},
+		{"batch", measureBatch},
+		{"bulk", measureBulk},
+		{"reads", measureReads},
+		{"events", measureEvents},
+	}
+}
+
+func partNames() []string {
+	var names []string
+	for _, p := range allParts() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// wanted gives the parts to run.
+func (o options) wanted() ([]part, error) {
+	if o.only == "" {
+		return allParts(), nil
+	}
+	var chosen []part
+	for name := range strings.SplitSeq(o.only, ",") {
+		at := slices.Index(partNames(), name)
+		if at < 0 {
+			return nil, fmt.Errorf("there is no part %q; there are %s", name, strings.Join(partNames(), ", "))
+		}
+		chosen = append(chosen, allParts()[at])
+	}
+	return chosen, nil
+}
+
 // measure runs the parts one after the other, so that none disturbs another.
 func measure(ctx context.Context, o options) error {
+	chosen, err := o.wanted()
+	if err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -123,15 +184,9 @@ func measure(ctx context.Context, o options) error {
 	}
 	defer sims.process.stop()
 	r := newReport(o)
-	for _, part := range []struct {
-		name string
-		run  func(context.Context, options, string, *simulators, *report) error
-	}{{"live", measureLive}, {"boundary", measureBoundary}, {"merge", measureMerge}, {"start", measureStart}} {
-		if o.only != "" && o.only != part.name {
-			continue
-		}
-		if err := part.run(ctx, o, self, sims, r); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+	for _, p := range chosen {
+		if err := p.run(ctx, o, self, sims, r); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		if err := r.flush(os.Stdout); err != nil {
 			return err

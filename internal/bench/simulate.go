@@ -27,6 +27,7 @@ type world struct {
 	Control string                    `json:"control"` // address of the control interface
 	Jamf    string                    `json:"jamf"`    // of Jamf Pro itself
 	Bitfit  string                    `json:"bitfit"`  // ends in a slash
+	Sink    string                    `json:"sink"`    // takes documents; of a large company only
 	Emails  []string                  `json:"emails"`
 	Plugins map[string]map[string]any `json:"plugins"`
 }
@@ -106,7 +107,10 @@ func control(jamf, bitfit *replay) http.Handler {
 
 // replay answers a request that it has seen before with the same bytes.
 type replay struct {
-	next     http.Handler
+	next http.Handler
+	// lists limits it to pages of what everybody has, which are the same for all
+	// who may ask; the rest is answered anew.
+	lists    bool
 	requests atomic.Int64
 	latency  atomic.Int64 // in nanoseconds
 	answers  sync.Map     // method, address and credentials → answer
@@ -125,6 +129,13 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(latency))
 	}
 	key := r.RequestURI + " " + r.Header.Get("Authorization")
+	if p.lists {
+		if !isList(r) {
+			p.next.ServeHTTP(w, r)
+			return
+		}
+		key = r.RequestURI
+	}
 	known, ok := p.answers.Load(key)
 	if !ok {
 		recorder := httptest.NewRecorder()

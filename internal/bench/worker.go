@@ -45,14 +45,16 @@ type named struct {
 
 // worker is one side of the comparison, in a process of its own.
 type worker struct {
-	scan  func(ctx context.Context, email string) error
+	scan func(ctx context.Context, email string) error
+	// run, when set, scans several people in its own way.
+	run   func(ctx context.Context, emails []string, atOnce int) error
 	procs func() map[string]int // processes beside this one, by name
 	close func()
 }
 
 // setup is what a worker is told first.
 type setup struct {
-	Kind    string `json:"kind"` // bare or posture
+	Kind    string `json:"kind"` // bare, posture or batch
 	World   world  `json:"world"`
 	Posture string `json:"posture"` // the executable
 	Dir     string `json:"dir"`
@@ -105,7 +107,7 @@ func newWorker(ctx context.Context, s setup) (*worker, error) {
 		}
 		return &worker{scan: b.scan, procs: func() map[string]int { return nil }, close: func() {}}, nil
 	}
-	file, err := writeConfig(s.Dir, "live.yaml", s.World, map[string]any{"CONCURRENCY": pluginConcurrency}, "jamf", "bitfit")
+	file, err := writeConfig(s.Dir, s.Kind+".yaml", s.World, map[string]any{"CONCURRENCY": pluginConcurrency}, "jamf", "bitfit")
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func newWorker(ctx context.Context, s setup) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{
+	w := &worker{
 		scan: func(ctx context.Context, email string) error {
 			for _, o := range h.Pipeline().Scan(ctx, scan.Request{Email: email}).Sources {
 				if o.Err() != nil {
@@ -140,7 +142,11 @@ func newWorker(ctx context.Context, s setup) (*worker, error) {
 			return procs
 		},
 		close: h.Close,
-	}, nil
+	}
+	if s.Kind == "batch" {
+		return w, w.runBatches(ctx, h, filepath.Join(s.Dir, "batch.db"))
+	}
+	return w, nil
 }
 
 // gcPercent is what posture serve sets for itself.
@@ -180,7 +186,11 @@ func (w *worker) do(ctx context.Context, t task, emails []string) (d done, err e
 		return d, err
 	}
 	started := time.Now()
-	if err := w.scanAll(ctx, t, emails); err != nil {
+	scan := w.scanAll
+	if w.run != nil {
+		scan = w.runAll
+	}
+	if err := scan(ctx, t, emails); err != nil {
 		d.Error = err.Error()
 	}
 	d.Seconds = time.Since(started).Seconds()

@@ -53,8 +53,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	// The last run's log-ins are another company's.
-	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
+	// What the last demo left is another company's.
+	received := filepath.Join(dir, "received")
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "state")), os.RemoveAll(received)); err != nil {
 		return err
 	}
 	c, err := company.Start(company.Options{Fleet: fleet.New(fleet.Options{People: o.people, Now: time.Now()}), Dir: dir})
@@ -62,6 +63,12 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("start the simulators: %w", err)
 	}
 	defer c.Close()
+	url, stop, err := startReceiver(received)
+	if err != nil {
+		return fmt.Errorf("start the receiver: %w", err)
+	}
+	defer stop()
+	addSinks(c, url)
 	address, err := freeAddress(ctx, o.listen)
 	if err != nil {
 		return err
@@ -84,6 +91,16 @@ func freeAddress(ctx context.Context, wanted string) (string, error) {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String(), nil
+}
+
+// addSinks has what a nightly run finds sent to the company's search server and to
+// its receiver, and accesses logged.
+func addSinks(c *company.Company, receiver string) {
+	search := c.Plugins["es_notifications"]["ELASTICSEARCH_HOSTS"]
+	c.Plugins["batch_es"] = map[string]any{"ELASTICSEARCH_HOSTS": search, "ELASTICSEARCH_INDEX_PREFIX": "stethoscope_devices-"}
+	c.Plugins["es_logger"] = map[string]any{"ELASTICSEARCH_HOSTS": search, "ELASTICSEARCH_INDEX_PREFIX": "stethoscope_access-"}
+	c.Plugins["batch_restful_summary"] = map[string]any{"URL": receiver + "/summary"}
+	c.Plugins["restful_feedback"] = map[string]any{"URL": receiver + "/feedback"}
 }
 
 func writeConfig(c *company.Company, dir, address string) (string, error) {
@@ -166,15 +183,24 @@ func tell(o options, c *company.Company, configFile, address string) {
 	fmt.Printf(`
 Posture is running at http://%[1]s for a simulated company of %[2]d people.
 Seven sources answer: Google, Jamf, LANDESK, bitFit, Duo, Elasticsearch and a file.
+Elasticsearch and a receiver of summaries take what a run over everybody finds.
 
 Try, in another terminal:
 
-  %[3]s scan --config %[4]s %[5]s
-  %[3]s scan --config %[4]s --json %[6]s
-  %[3]s connectivity --config %[4]s
+  export POSTURE_CONFIG=%[4]s
+  %[3]s scan %[5]s
+  %[3]s scan --json %[6]s
+  %[3]s connectivity
+  %[3]s batch                    # the nightly run, now
+  %[3]s batch list
+  %[3]s outbox list              # what waits for sinks
+  POSTURE_PLUGINS_JAMF_JAMF_API_PASSWORD=wrong %[3]s scan %[6]s
+  %[3]s events list              # what failed
 
   http://%[1]s/api/v1/posture/%[5]s
   http://%[1]s/api/v1/devices/merged/%[6]s
+  http://%[1]s/api/v1/batch/runs
+  http://%[1]s/readyz
   http://%[1]s/metrics
 
 Ctrl-C ends it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
@@ -44,6 +45,7 @@ func (s *Source) ListDevices(ctx context.Context, send func(device.Device) error
 	err := s.eachUser(ctx, func(page []user) error {
 		for _, u := range page {
 			if u.id != "" && u.email != "" {
+				u = user{id: strings.Clone(u.id), email: strings.Clone(u.email)} // not the page that they came with
 				emails[u.id] = u.email
 				people = append(people, u)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/plugins/sdk/jsonscan"
@@ -155,7 +156,7 @@ func unseen[T entry](items []T, seen map[string]struct{}) []T {
 		if _, known := seen[key]; known || key == "" {
 			continue
 		}
-		seen[key] = struct{}{}
+		seen[strings.Clone(key)] = struct{}{} // not the page that it came with
 		fresh = append(fresh, item)
 	}
 	return fresh

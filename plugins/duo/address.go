@@ -26,7 +26,7 @@ func parseAddress(raw string) (address, error) {
 		return address{}, fault.InvalidField(key, "", "is not a host name", remedy)
 	case u.User != nil:
 		return address{}, fault.InvalidField(key, u.Host, "must not have a user", remedy)
-	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t"):
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || len(u.Hostname()) > maxDomain || strings.ContainsAny(u.Host, " \t"):
 		return address{}, fault.InvalidField(key, u.Redacted(), "is not a host name", remedy)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return address{}, fault.InvalidField(key, u.Redacted(), "must not have a path, a query or a fragment", remedy)
@@ -37,15 +37,4 @@ func parseAddress(raw string) (address, error) {
 // isDuo reports whether the host is one of Duo's own.
 func (a address) isDuo() bool {
 	return a.scheme == "https" && (strings.HasSuffix(a.host, ".duosecurity.com") || strings.HasSuffix(a.host, ".duofederal.com"))
-}
-
-// fileName gives the name of the account's store.
-func (a address) fileName() string {
-	safe := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
-			return r
-		}
-		return '_'
-	}, a.host)
-	return "authlog-" + safe + ".db"
 }

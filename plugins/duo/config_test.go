@@ -1,10 +1,7 @@
 package duo_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,50 +11,6 @@ import (
 	"github.com/postureproject/posture/plugins/sdk"
 	"github.com/postureproject/posture/plugins/sdk/sdktest"
 )
-
-func TestStore(t *testing.T) {
-	t.Parallel()
-	configure := func(t *testing.T, b *bench) error {
-		t.Helper()
-		text, err := json.Marshal(b.settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return sdktest.Dial(t, b.plugin).Configure(t.Context(), sdk.Configuration{Config: text, Timeout: time.Second, Concurrency: 1, StateDir: b.dir})
-	}
-	t.Run("private", func(t *testing.T) {
-		t.Parallel()
-		b := setUp(t, benchOptions{})
-		info, err := os.Stat(b.store())
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("mode %v, error %v", info.Mode(), err)
-		}
-	})
-	t.Run("newer version", func(t *testing.T) {
-		t.Parallel()
-		b := setUp(t, benchOptions{})
-		b.pull()
-		if err := duo.SetSchemaVersion(t.Context(), b.store(), 99); err != nil {
-			t.Fatal(err)
-		}
-		checkError(t, configure(t, b), fault.Conflict, "99", "move the file away")
-	})
-	t.Run("damaged", func(t *testing.T) {
-		t.Parallel()
-		b := setUp(t, benchOptions{})
-		b.dir = t.TempDir()
-		if err := os.WriteFile(b.store(), bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		checkError(t, configure(t, b), fault.Unavailable, "move it away")
-	})
-	t.Run("no folder", func(t *testing.T) {
-		t.Parallel()
-		b := setUp(t, benchOptions{})
-		b.dir = filepath.Join(b.dir, "missing")
-		checkError(t, configure(t, b), fault.Unavailable, "permissions")
-	})
-}
 
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
@@ -70,6 +23,7 @@ func TestConfiguration(t *testing.T) {
 		"no host":              {map[string]any{"DUO_API_HOSTNAME": ""}, "DUO_API_HOSTNAME"},
 		"host with a path":     {map[string]any{"DUO_API_HOSTNAME": "https://h.example.com/admin"}, "path"},
 		"host with a user":     {map[string]any{"DUO_API_HOSTNAME": "https://u:pa55@h.example.com"}, "user"},
+		"host name too long":   {map[string]any{"DUO_API_HOSTNAME": strings.Repeat("a.", 150) + "example.com"}, "not a host name"},
 		"other scheme":         {map[string]any{"DUO_API_HOSTNAME": "ftp://h.example.com"}, "not a host name"},
 		"first pull too long":  {map[string]any{"DUO_FIRST_PULL": "4321h"}, "180 days"},
 		"first pull too short": {map[string]any{"DUO_FIRST_PULL": 0}, "DUO_FIRST_PULL"},
@@ -89,7 +43,7 @@ func TestConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = sdktest.Dial(t, duo.Plugin()).Configure(t.Context(), sdk.Configuration{Config: text, Timeout: time.Second, Concurrency: 1, StateDir: t.TempDir()})
+			err = sdktest.Dial(t, duo.Plugin()).Configure(t.Context(), sdk.Configuration{Config: text, Timeout: time.Second, Concurrency: 1})
 			checkError(t, err, fault.Invalid, tt.part)
 			if strings.Contains(err.Error(), "pa55") {
 				t.Errorf("the address's password shows in %v", err)
@@ -101,22 +55,22 @@ func TestConfiguration(t *testing.T) {
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		url, file string
-		isDuo     bool
+		url, log string
+		isDuo    bool
 	}{
-		"api-XXX.duosecurity.com":          {"https://api-xxx.duosecurity.com", "authlog-api-xxx.duosecurity.com.db", true},
-		" https://api-1.duofederal.com/ ":  {"https://api-1.duofederal.com", "authlog-api-1.duofederal.com.db", true},
-		"http://api-1.duosecurity.com":     {"http://api-1.duosecurity.com", "authlog-api-1.duosecurity.com.db", false},
-		"https://evilduosecurity.com":      {"https://evilduosecurity.com", "authlog-evilduosecurity.com.db", false},
-		"http://127.0.0.1:8080":            {"http://127.0.0.1:8080", "authlog-127.0.0.1_8080.db", false},
-		"proxy.example.com:8443":           {"https://proxy.example.com:8443", "authlog-proxy.example.com_8443.db", false},
-		"https://[::1]:8443":               {"https://[::1]:8443", "authlog-___1__8443.db", false},
-		"api-1.duosecurity.com.evil.com:1": {"https://api-1.duosecurity.com.evil.com:1", "authlog-api-1.duosecurity.com.evil.com_1.db", false},
+		"api-XXX.duosecurity.com":          {"https://api-xxx.duosecurity.com", "api-xxx.duosecurity.com", true},
+		" https://api-1.duofederal.com/ ":  {"https://api-1.duofederal.com", "api-1.duofederal.com", true},
+		"http://api-1.duosecurity.com":     {"http://api-1.duosecurity.com", "api-1.duosecurity.com", false},
+		"https://evilduosecurity.com":      {"https://evilduosecurity.com", "evilduosecurity.com", false},
+		"http://127.0.0.1:8080":            {"http://127.0.0.1:8080", "127.0.0.1:8080", false},
+		"proxy.example.com:8443":           {"https://proxy.example.com:8443", "proxy.example.com:8443", false},
+		"https://[::1]:8443":               {"https://[::1]:8443", "[::1]:8443", false},
+		"api-1.duosecurity.com.evil.com:1": {"https://api-1.duosecurity.com.evil.com:1", "api-1.duosecurity.com.evil.com:1", false},
 	}
 	for raw, want := range tests {
-		url, file, isDuo, err := duo.Address(raw)
-		if err != nil || url != want.url || file != want.file || isDuo != want.isDuo {
-			t.Errorf("%q gives %q, %q, %v and error %v", raw, url, file, isDuo, err)
+		url, log, isDuo, err := duo.Address(raw)
+		if err != nil || url != want.url || log != want.log || isDuo != want.isDuo {
+			t.Errorf("%q gives %q, %q, %v and error %v", raw, url, log, isDuo, err)
 		}
 		if pins, err := duo.PinsAuthorities(raw); err != nil || pins != want.isDuo {
 			t.Errorf("%q trusts Duo's authorities only: %v, error %v", raw, pins, err)

@@ -1,14 +1,14 @@
 // Package duo is the source of authentication events of Duo. Duo's Admin API
 // answers no question about one person and allows about one request for its log
 // in a minute (Duo's page "Admin API", section "Authentication Logs"). So the
-// source pulls the log into a store of its own, a little at a time and in the
-// background, and answers look-ups from there without any call.
+// source pulls the log into the journal that the host keeps for it, a little at a
+// time and in the background, and answers look-ups from there without any call.
+// Every process that shares the host's store shares the copy, and the pulling.
 package duo
 
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -54,7 +54,7 @@ func Plugin() sdk.Plugin { return definition(defaultPace()) }
 
 func definition(p pace) sdk.Definition[config, *Source] {
 	return sdk.Definition[config, *Source]{
-		Name: Name, Version: Version,
+		Name: Name, Version: Version, Journal: true,
 		Summary: "Tells who authenticated where and how, from Duo's authentication log",
 		New: func(ctx context.Context, c config, env sdk.Env) (*Source, error) {
 			return newSource(ctx, c, env, p)
@@ -77,18 +77,14 @@ type Source struct {
 
 func newSource(ctx context.Context, c config, env sdk.Env, p pace) (*Source, error) {
 	address, err := parseAddress(c.Hostname)
-	if err := errors.Join(err, c.validate(env)); err != nil {
+	if err := errors.Join(err, c.validate()); err != nil {
 		return nil, err
 	}
 	client, err := newClient(c, address, env, p.pageSize)
 	if err != nil {
 		return nil, err
 	}
-	// A file per account: another host name is another log.
-	st, err := openStore(ctx, filepath.Join(env.StateDir, address.fileName()))
-	if err != nil {
-		return nil, err
-	}
+	st := newStore(env.Journal, address, env.Timeout)
 	interval := time.Duration(c.PullInterval)
 	s := &Source{
 		store: st, host: address.host, env: env, now: p.now, stale: 3*interval + lag,
@@ -96,21 +92,16 @@ func newSource(ctx context.Context, c config, env sdk.Env, p pace) (*Source, err
 	for _, d := range c.Domains {
 		s.domains = append(s.domains, strings.ToLower(strings.TrimSpace(strings.TrimPrefix(d, "@"))))
 	}
-	state, err := st.progress(ctx)
-	if err != nil {
-		_ = st.close()
-		return nil, err
-	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.puller = newPuller(client, st, env.Logger, pullSettings{
-		first: time.Duration(c.FirstPull), retention: time.Duration(c.Retention), interval: interval, raw: env.Debug, pace: p,
-	}, state)
+		first: time.Duration(c.FirstPull), retention: time.Duration(c.Retention), interval: interval, hold: 2 * env.Timeout, raw: env.Debug, pace: p,
+	})
 	go s.puller.run(ctx)
 	return s, nil
 }
 
 // validate finds everything that is wrong with the settings but the address.
-func (c config) validate(env sdk.Env) error {
+func (c config) validate() error {
 	e := &fault.Error{Kind: fault.Invalid}
 	refuse := func(name string, d sdk.Duration, reason string) {
 		e.Fields = append(e.Fields, fault.Field{Name: name, Value: time.Duration(d).String(), Reason: reason})
@@ -124,38 +115,47 @@ func (c config) validate(env sdk.Env) error {
 	if time.Duration(c.PullInterval) < minInterval {
 		refuse("DUO_PULL_INTERVAL", c.PullInterval, "must be 1s at least; Duo recommends a minute or more")
 	}
-	if env.StateDir == "" {
-		e.Fields = append(e.Fields, fault.Field{Name: "state folder", Reason: "is needed to keep the log, but the host gave none"})
-	}
 	if len(e.Fields) == 0 {
 		return nil
 	}
 	return e
 }
 
-// Close ends the pulling, waits for it, and closes the store.
-func (s *Source) Close() error {
+// Close ends the pulling and waits for it.
+func (s *Source) Close() {
 	s.cancel()
 	<-s.puller.stopped
 	s.puller.api.close()
-	return s.store.close()
 }
 
 // TestConnectivity pulls what is new, or waits for the pull under way, so that
 // network, keys and permission are tried without spending a further one of the
 // few requests that Duo allows.
 func (s *Source) TestConnectivity(ctx context.Context) (string, error) {
-	a, running := s.puller.current()
-	if err := s.puller.limited(); !running && err != nil {
-		return s.readSoFar(ctx, err)
+	deadline := time.Now().Add(s.env.Timeout)
+	var (
+		a     *attempt
+		ended bool
+	)
+	for {
+		var running bool
+		a, running = s.puller.current()
+		if err := s.puller.limited(); !running && err != nil {
+			return s.readSoFar(ctx, err)
+		}
+		if !running {
+			s.puller.pullNow()
+		}
+		// An attempt that found that there was no need has tried nothing.
+		if ended = waitFor(ctx, a.done, time.Until(deadline)); !ended || a.err != nil || a.asked.Load() {
+			break
+		}
 	}
-	if !running {
-		s.puller.pullNow()
-	}
-	ended := waitFor(ctx, a.done, s.env.Timeout)
 	switch {
 	case !ended && a.pages.Load() > 0:
 		return "the log of " + s.host + " is being read", nil
+	case !ended && a.others.Load():
+		return "the log of " + s.host + " is being read by another process that shares the store", nil
 	case !ended:
 		return "", &fault.Error{
 			Kind: fault.Timeout, Source: Name, Op: opReadLog, Message: "no answer from " + s.host + " within the time limit",
@@ -225,6 +225,12 @@ func (s *Source) EventsByEmail(ctx context.Context, email string) ([]device.Even
 	events, err := s.store.events(ctx, who, maxEvents)
 	if err != nil {
 		return nil, err
+	}
+	if !s.env.Debug {
+		// Another process that shares the store may have kept it.
+		for i := range events {
+			events[i].Raw = nil
+		}
 	}
 	return events, s.doubtful(state, email)
 }

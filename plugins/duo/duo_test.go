@@ -25,7 +25,7 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []sdk.Capability{sdk.CapEvents, sdk.CapTestConnectivity}
-	if diff := cmp.Diff(want, d.Capabilities); diff != "" || d.Name != "duo" || d.Ownership {
+	if diff := cmp.Diff(want, d.Capabilities); diff != "" || d.Name != "duo" || d.Ownership || !d.Journal {
 		t.Errorf("description is %+v", d)
 	}
 }
@@ -233,21 +233,6 @@ func TestConnectivity(t *testing.T) {
 		detail, err := b.client.TestConnectivity(t.Context())
 		if err != nil || !strings.Contains(detail, "127.0.0.1") || !strings.Contains(detail, "up to 2026-06-01T11:58:00Z") {
 			t.Errorf("got %q and error %v", detail, err)
-		}
-	}
-}
-
-func TestIndexes(t *testing.T) {
-	t.Parallel()
-	b := setUp(t, benchOptions{})
-	b.pull()
-	plan, err := duo.Plan(t.Context(), b.store())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range plan {
-		if strings.Contains(step, "SCAN event") {
-			t.Errorf("a look-up reads all events: %q", plan)
 		}
 	}
 }

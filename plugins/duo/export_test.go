@@ -1,8 +1,6 @@
 package duo
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -16,7 +14,9 @@ const PageSize = 100
 // PluginAt is the plugin with another clock and small pages, whose waits after a
 // failure begin with wait.
 func PluginAt(now func() time.Time, wait time.Duration) sdk.Plugin {
-	return definition(pace{now: now, pageSize: PageSize, rateLimited: wait, unreachable: wait, refused: wait, patience: 10 * wait})
+	return definition(pace{
+		now: now, pageSize: PageSize, rateLimited: wait, unreachable: wait, refused: wait, patience: 10 * wait, look: 5 * time.Millisecond,
+	})
 }
 
 // ParseEntry reads one entry of the log.
@@ -36,9 +36,9 @@ func DecodePage(body []byte) (logs int, next string, err error) {
 }
 
 // Address gives how an address is read: as a URL, and whether it is Duo's own.
-func Address(raw string) (url, file string, isDuo bool, err error) {
+func Address(raw string) (url, log string, isDuo bool, err error) {
 	a, err := parseAddress(raw)
-	return a.scheme + "://" + a.host, a.fileName(), a.isDuo(), err
+	return a.scheme + "://" + a.host, newStore(nil, a, 0).log, a.isDuo(), err
 }
 
 // PinsAuthorities reports whether a client of a host trusts Duo's certificate
@@ -58,55 +58,27 @@ func PinsAuthorities(host string) (bool, error) {
 
 // Waits gives the waits after so many failures in a row of one kind.
 func Waits(err error, failures int, interval time.Duration) time.Duration {
-	p := newPuller(nil, nil, nil, pullSettings{interval: interval, pace: defaultPace()}, progress{})
+	p := newPuller(nil, nil, nil, pullSettings{interval: interval, pace: defaultPace()})
 	p.failures = failures
 	return p.wait(err)
 }
 
-// StoredIDs gives the ids of all events in a store.
-func StoredIDs(ctx context.Context, path string) (ids []string, err error) {
-	s, err := openStore(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = s.close() }()
-	var all string
-	if err := s.reader.QueryRowContext(ctx, `SELECT json_group_array(txid) FROM event`).Scan(&all); err != nil {
-		return nil, err
-	}
-	return ids, json.Unmarshal([]byte(all), &ids)
+// Held reports whether a process that has just learned of another's claim leaves
+// the log to it, and whether it still does when it has seen no sign of life for as
+// long as that lasts. The claim was made so long ago, by the holder's clock.
+func Held(age, lasts time.Duration) (first, later bool) {
+	now := time.Now()
+	p := progress{version: 3, claim: claim{holder: "other", at: now.Add(-age), lasts: lasts}}
+	var w watch
+	_, first = w.held(p, "me", now)
+	w.since = w.since.Add(-lasts)
+	_, later = w.held(p, "me", now)
+	return first, later
 }
 
-// Plan gives how SQLite finds a person's events.
-func Plan(ctx context.Context, path string) (plan []string, err error) {
-	s, err := openStore(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = s.close() }()
-	rows, err := s.reader.QueryContext(ctx, `EXPLAIN QUERY PLAN `+selectEvents, "a@b", "a", 10)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var id, parent, unused int
-		var detail string
-		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-			return nil, err
-		}
-		plan = append(plan, detail)
-	}
-	return plan, rows.Err()
-}
-
-// SetSchemaVersion makes a store of another version.
-func SetSchemaVersion(ctx context.Context, path string, version int) error {
-	s, err := openStore(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = s.close() }()
-	_, err = s.writer.ExecContext(ctx, `UPDATE schema_version SET version = ?`, version)
-	return err
+// Rest gives for how long the log needs no reading after somebody has read it to
+// its end so long ago, by that one's clock.
+func Rest(age, interval time.Duration) time.Duration {
+	now := time.Now()
+	return restOf(progress{success: now.Add(-age)}, now, interval)
 }

@@ -229,7 +229,7 @@ func TestRestartedStale(t *testing.T) {
 	b.clock.add(48 * time.Hour)
 	b.server.Add(b.event("meanwhile", "ada", "ada@example.com", 24*time.Hour))
 	b.server.Faults.Add(simhttp.Fault{Latency: 300 * time.Millisecond, Times: 1})
-	again := sdktest.Open(t, b.plugin, b.settings, sdktest.WithStateDir(b.dir))
+	again := sdktest.Open(t, b.plugin, b.settings, sdktest.WithJournal(b.journal))
 	events, err := again.EventsByEmail(t.Context(), "ada@example.com")
 	if err != nil || len(events) != 1 {
 		t.Errorf("got %d events and error %v", len(events), err)
@@ -367,7 +367,7 @@ func TestNoSecretInLog(t *testing.T) {
 		b.server.Faults.Add(f)
 		instance, err := b.plugin.Open(t.Context(), text, sdk.Env{
 			Logger: slog.New(slog.NewTextHandler(&buffer, &slog.HandlerOptions{Level: slog.LevelDebug})), Timeout: time.Second, Concurrency: 1,
-			Debug: true, StateDir: t.TempDir(),
+			Debug: true, Journal: sdktest.NewJournal(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -382,9 +382,7 @@ func TestNoSecretInLog(t *testing.T) {
 		for end := time.Now().Add(10 * time.Second); buffer.String() == "" && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // the log is pulled in the background
 		}
-		if err := source.Close(); err != nil {
-			t.Error(err)
-		}
+		source.Close()
 		if !strings.Contains(buffer.String(), "pulling the authentication log failed") {
 			t.Errorf("the log does not tell of the failure: %s", buffer.String())
 		}

@@ -71,7 +71,7 @@ type bench struct {
 	clock    *clock
 	server   *sim.Server
 	settings map[string]any
-	dir      string
+	journal  *sdktest.Journal
 	plugin   sdk.Plugin
 	client   *sdk.Client
 }
@@ -87,7 +87,7 @@ type benchOptions struct {
 
 func setUp(t testing.TB, o benchOptions) *bench {
 	t.Helper()
-	b := &bench{t: t, fleet: fleet.New(fleet.Options{People: o.people, Now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}), dir: t.TempDir()}
+	b := &bench{t: t, fleet: fleet.New(fleet.Options{People: o.people, Now: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}), journal: sdktest.NewJournal()}
 	b.clock = &clock{at: b.fleet.Now()}
 	if o.sim.Now == nil {
 		o.sim.Now = b.clock.now
@@ -112,17 +112,17 @@ func setUp(t testing.TB, o benchOptions) *bench {
 	if o.prepare != nil {
 		o.prepare(b)
 	}
-	b.client = sdktest.Open(t, b.plugin, b.settings, append(o.sdk, sdktest.WithStateDir(b.dir), sdktest.WithTimeout(time.Minute))...)
+	b.client = sdktest.Open(t, b.plugin, b.settings, append(o.sdk, sdktest.WithJournal(b.journal), sdktest.WithTimeout(time.Minute))...)
 	return b
 }
 
-// store is the file with the events.
-func (b *bench) store() string {
+// log is the name of the log in the journal.
+func (b *bench) log() string {
 	u, err := url.Parse(b.settings["DUO_API_HOSTNAME"].(string))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return filepath.Join(b.dir, "authlog-"+strings.ReplaceAll(u.Host, ":", "_")+".db")
+	return u.Host
 }
 
 // pull has the plugin read the log to its end.
@@ -146,10 +146,7 @@ func (b *bench) events(email string) []device.Event {
 // stored gives the ids of all stored events.
 func (b *bench) stored() map[string]int {
 	b.t.Helper()
-	ids, err := duo.StoredIDs(b.t.Context(), b.store())
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	ids := b.journal.IDs(b.log())
 	counts := make(map[string]int, len(ids))
 	for _, id := range ids {
 		counts[id]++

@@ -16,6 +16,9 @@ import (
 // fill the store.
 const maxText = 1 << 10
 
+// maxID bounds an entry's id, in bytes. Duo's are UUIDs.
+const maxID = 200
+
 // authentication is one entry of Duo's log.
 type authentication struct {
 	ID        text `json:"txid"`
@@ -85,8 +88,8 @@ func parseEntry(raw json.RawMessage) (entry, bool) {
 	if e.email == "none" {
 		e.email, e.event.Email = "", ""
 	}
-	if e.id == "" {
-		// Without an id of Duo's, the same entry is known by its content.
+	if e.id == "" || len(e.id) > maxID || strings.ContainsRune(e.id, 0) {
+		// Without an id that can be one, the same entry is known by its content.
 		sum := sha256.Sum256(raw)
 		e.id = "sha256:" + hex.EncodeToString(sum[:])
 	}

@@ -2,9 +2,11 @@ package duo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,11 +23,13 @@ type pace struct {
 	unreachable time.Duration // the first wait when Duo cannot be reached; doubled up to patience
 	refused     time.Duration // the wait when trying again soon cannot help, if longer than the interval
 	patience    time.Duration
+	look        time.Duration // between two looks at what another process does
 }
 
 func defaultPace() pace {
 	return pace{
 		now: time.Now, pageSize: maxPage, rateLimited: 15 * time.Second, unreachable: time.Second, refused: 30 * time.Second, patience: 5 * time.Minute,
+		look: 500 * time.Millisecond,
 	}
 }
 
@@ -35,22 +39,31 @@ const maxRetryAfter = time.Hour
 
 type pullSettings struct {
 	first, retention, interval time.Duration
-	raw                        bool // keep the entries as they came
+	hold                       time.Duration // for how long a claim lasts without a page
+	raw                        bool          // keep the entries as they came
 	pace                       pace
 }
 
 // puller reads what is new in the log into the store, again and again. Each
 // page is stored together with the offset of the next one, so that a pull that
 // was broken off, by a failure or by the end of the process, goes on where it
-// was. That makes a new attempt the same as a continued one.
+// was, in whatever process. That makes a new attempt the same as a continued one.
+//
+// Of all processes that share a store one reads at a time: it says so in the
+// progress, which only one can set at a time. The others look on, and rest when it
+// has read the log to its end.
 type puller struct {
 	api     *client
 	store   *store
 	logger  *slog.Logger
 	o       pullSettings
-	rest    time.Duration // before the first attempt
+	me      string        // this process, in a claim
 	stopped chan struct{} // closed when run has returned
 	kick    chan struct{}
+
+	// Of run's goroutine alone.
+	state progress // as it was last read or set
+	seen  watch    // another's claim
 
 	mu       sync.Mutex
 	attempt  *attempt // the one under way, or the next one
@@ -61,62 +74,62 @@ type puller struct {
 
 // attempt is one try to read the log to its end.
 type attempt struct {
-	done  chan struct{} // closed at its end
-	err   error         // set before done is closed
-	pages atomic.Int64
+	done   chan struct{} // closed at its end
+	err    error         // set before done is closed
+	pages  atomic.Int64
+	asked  atomic.Bool // Duo was asked, by this process
+	others atomic.Bool // another process is reading
 }
 
 func newAttempt() *attempt { return &attempt{done: make(chan struct{})} }
 
 // newPuller makes a puller. Its first attempt counts as under way, as run is
-// about to start it, unless another process of this plugin, such as the daemon's,
-// has read the log within the interval: then it is not due yet.
-func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings, state progress) *puller {
-	p := &puller{
-		api: api, store: st, logger: logger, o: o, stopped: make(chan struct{}), kick: make(chan struct{}, 1),
+// about to start it.
+func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings) *puller {
+	return &puller{
+		api: api, store: st, logger: logger, o: o, me: rand.Text(), stopped: make(chan struct{}), kick: make(chan struct{}, 1),
 		attempt: newAttempt(), running: true,
 	}
-	if age := o.pace.now().Sub(state.success); state.window.isZero() && age >= 0 && age < o.interval {
-		p.running, p.rest = false, o.interval-age
-	}
-	return p
 }
 
 // run pulls until the context ends.
 func (p *puller) run(ctx context.Context) {
 	defer close(p.stopped)
-	if p.rest > 0 && !p.sleep(ctx, p.rest) {
-		return
-	}
-	for {
+	defer p.letGo(ctx, 0)
+	for wanted := false; ; {
 		a := p.begin()
-		err := p.pull(ctx, a)
+		rest, err := p.pull(ctx, a, wanted)
 		p.end(a, err)
 		if ctx.Err() != nil {
 			return
 		}
 		wait := p.wait(err)
-		if err != nil {
+		switch {
+		case err != nil:
+			p.letGo(ctx, wait)
 			p.logger.WarnContext(ctx, "pulling the authentication log failed",
 				"error", err.Error(), "remedy", fault.RemedyOf(err), "pages", a.pages.Load(), "next_attempt_in", wait.String())
+		case rest > 0:
+			wait = rest
 		}
-		if !p.sleep(ctx, wait) {
+		if wanted = p.sleep(ctx, wait); ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-// sleep waits until it is time for an attempt or one is wanted at once; false
-// when the context has ended.
-func (p *puller) sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits until it is time for an attempt, one is wanted at once, or the
+// context has ended. It reports whether one was wanted.
+func (p *puller) sleep(ctx context.Context, d time.Duration) (wanted bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-p.kick:
+		return true
 	}
-	return ctx.Err() == nil
+	return false
 }
 
 func (p *puller) begin() *attempt {
@@ -194,28 +207,115 @@ func (p *puller) wait(err error) time.Duration {
 // jittered doubles a wait n times, up to most, and takes off up to half of it.
 func jittered(first time.Duration, n int, most time.Duration) time.Duration {
 	d := min(most, first<<min(n, 20))
-	return d - rand.N(d/2+1) //nolint:gosec // jitter
+	return d - mathrand.N(d/2+1) //nolint:gosec // jitter
 }
 
-// pull reads window after window until the log's end is reached.
-func (p *puller) pull(ctx context.Context, a *attempt) error {
+// pull reads window after window until the log's end is reached. Unless it is
+// wanted at once it may find that another process has done so: then it tells for
+// how long there is no need.
+func (p *puller) pull(ctx context.Context, a *attempt, wanted bool) (rest time.Duration, err error) {
 	for {
-		state, err := p.store.progress(ctx)
+		if rest, err = p.claim(ctx, a, wanted); err != nil || rest > 0 {
+			return rest, err
+		}
+		a.asked.Store(true)
+		if err = p.readOn(ctx, a); !errors.Is(err, errMoved) || ctx.Err() != nil {
+			return 0, err
+		}
+		// This process was silent for so long that another one has taken over.
+		p.logger.DebugContext(ctx, "another process reads the log now")
+	}
+}
+
+// claim makes this process the one that reads the log, as soon as no other one
+// does. Unless it is wanted at once it may instead find that there is no need,
+// for a while.
+func (p *puller) claim(ctx context.Context, a *attempt, wanted bool) (rest time.Duration, err error) {
+	defer a.others.Store(false)
+	for pause := p.o.pace.look; ; pause = min(2*pause, 10*p.o.pace.look) {
+		if p.state, err = p.store.progress(ctx); err != nil {
+			return 0, err
+		}
+		now := p.o.pace.now()
+		if rest := restOf(p.state, now, p.o.interval); rest > 0 && !wanted {
+			return rest, nil
+		}
+		left, held := p.seen.held(p.state, p.me, now)
+		switch {
+		case !held:
+			p.hold(p.o.hold, false)
+			if _, err = p.store.save(ctx, nil, &p.state); !errors.Is(err, errMoved) {
+				return 0, err
+			}
+			pause = p.o.pace.look // somebody was quicker: look again
+		case p.state.claim.waits && wanted:
+			return 0, &fault.Error{
+				Kind: fault.RateLimited, Source: Name, Op: opReadLog, Subject: p.api.address.host,
+				Message: "Duo has asked another process that shares this store to wait", Remedy: "wait; Duo allows about one request a minute",
+			}
+		case p.state.claim.waits:
+			return min(left, p.o.interval), nil
+		}
+		a.others.Store(true)
+		p.pause(ctx, pause)
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// pause waits for a while, or until the context ends.
+func (p *puller) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// hold puts a claim of this process into the progress, which is to be saved. It
+// lasts for a while without a further one.
+func (p *puller) hold(lasts time.Duration, waits bool) {
+	p.state.claim = claim{holder: p.me, at: p.o.pace.now(), lasts: lasts, waits: waits}
+}
+
+// letGo gives up this process's claim, if it has one, so that others need not
+// wait until it is over. When Duo has asked to wait it stays for as long, as that
+// goes for the others too.
+func (p *puller) letGo(ctx context.Context, wait time.Duration) {
+	if p.state.claim.holder != p.me {
+		return
+	}
+	p.state.claim = claim{}
+	if p.limited() != nil && wait > 0 {
+		p.hold(wait+p.o.hold, true)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := p.store.save(ctx, nil, &p.state); err != nil {
+		// It is over in a while anyway.
+		p.logger.DebugContext(ctx, "the claim on the log could not be given up", "error", err.Error())
+	}
+}
+
+// readOn reads window after window until the log's end is reached.
+func (p *puller) readOn(ctx context.Context, a *attempt) error {
+	for {
+		if p.state.window.isZero() {
+			w, err := p.nextWindow(ctx, p.state)
+			if err != nil {
+				return err
+			}
+			p.state.window = w
+		}
+		through, err := p.readWindow(ctx, a)
 		if err != nil {
 			return err
 		}
-		w := state.window
-		if w.isZero() {
-			if w, err = p.nextWindow(ctx, state); err != nil {
-				return err
-			}
-		}
-		if err := p.readWindow(ctx, a, w); err != nil {
-			return err
-		}
 		// A window that was left unfinished for a while is followed at once.
-		if now := p.o.pace.now(); now.Sub(w.to) <= lag+p.o.interval {
-			p.prune(ctx, now)
+		if through {
+			p.prune(ctx, p.o.pace.now())
 			return nil
 		}
 	}
@@ -251,8 +351,10 @@ func (p *puller) nextWindow(ctx context.Context, state progress) (window, error)
 	return w, nil
 }
 
-// readWindow reads a window from its offset to its end, and stores page by page.
-func (p *puller) readWindow(ctx context.Context, a *attempt, w window) error {
+// readWindow reads the window from its offset to its end, and stores page by
+// page. It reports whether that is the end of the log.
+func (p *puller) readWindow(ctx context.Context, a *attempt) (through bool, err error) {
+	w := p.state.window
 	resumed := w.offset != ""
 	seen := map[string]bool{w.offset: true}
 	for {
@@ -260,25 +362,27 @@ func (p *puller) readWindow(ctx context.Context, a *attempt, w window) error {
 		if err != nil {
 			if resumed && fault.KindOf(err) == fault.BadResponse {
 				// The offset of old may be what Duo refuses: begin anew.
-				return p.restart(ctx, w, err)
+				return false, p.restart(ctx, err)
 			}
-			return err
+			return false, err
 		}
 		entries := p.parse(ctx, page.logs)
 		if page.next == "" {
-			return p.finish(ctx, a, w, entries, page.serverTime)
+			return p.finish(ctx, a, entries, page.serverTime)
 		}
-		if seen[page.next] {
+		if seen[page.next] || len(page.next) > maxOffset {
 			err := &fault.Error{
 				Kind: fault.BadResponse, Source: Name, Op: opReadLog, Subject: p.api.address.host,
 				Message: "the log's pages go round in a circle at offset " + clip(page.next, 100), Remedy: "report it to Duo if it stays so",
 			}
-			return p.restart(ctx, w, err)
+			return false, p.restart(ctx, err)
 		}
 		seen[page.next] = true
 		w.offset = page.next
-		if _, err := p.store.save(ctx, entries, progress{window: w}); err != nil {
-			return err
+		p.state.window = w
+		p.hold(p.o.hold, false)
+		if _, err := p.store.save(ctx, entries, &p.state); err != nil {
+			return false, err
 		}
 		a.pages.Add(1)
 	}
@@ -286,30 +390,41 @@ func (p *puller) readWindow(ctx context.Context, a *attempt, w window) error {
 
 // restart makes the next attempt read the window from its beginning, and gives
 // err.
-func (p *puller) restart(ctx context.Context, w window, err error) error {
-	w.offset = ""
-	if _, saveErr := p.store.save(ctx, nil, progress{window: w}); saveErr != nil {
+func (p *puller) restart(ctx context.Context, err error) error {
+	p.state.window.offset = ""
+	p.hold(p.o.hold, false)
+	if _, saveErr := p.store.save(ctx, nil, &p.state); saveErr != nil {
 		return saveErr
 	}
 	return err
 }
 
 // finish stores the last page of a window and raises the high-water mark: to
-// the window's end, but not beyond what Duo can have shown by its own clock.
-func (p *puller) finish(ctx context.Context, a *attempt, w window, entries []entry, serverTime time.Time) error {
-	done := progress{highWater: w.to, success: p.o.pace.now()}
+// the window's end, but not beyond what Duo can have shown by its own clock. At
+// the end of the log it gives up the claim.
+func (p *puller) finish(ctx context.Context, a *attempt, entries []entry, serverTime time.Time) (through bool, err error) {
+	w, now, mark := p.state.window, p.o.pace.now(), p.state.window.to
 	if shown := serverTime.Add(-lag); !serverTime.IsZero() && shown.Before(w.to) {
-		if done.highWater = shown; shown.Before(w.from) {
-			done.highWater = w.from
+		if mark = shown; shown.Before(w.from) {
+			mark = w.from
 		}
 	}
-	added, err := p.store.save(ctx, entries, done)
+	if mark.After(p.state.highWater) {
+		p.state.highWater = mark
+	}
+	p.state.success, p.state.window = now, window{}
+	if through = now.Sub(w.to) <= lag+p.o.interval; through {
+		p.state.claim = claim{}
+	} else {
+		p.hold(p.o.hold, false)
+	}
+	added, err := p.store.save(ctx, entries, &p.state)
 	if err != nil {
-		return err
+		return false, err
 	}
 	a.pages.Add(1)
-	p.logger.DebugContext(ctx, "authentication log read", "up_to", done.highWater, "new_on_last_page", added)
-	return nil
+	p.logger.DebugContext(ctx, "authentication log read", "up_to", p.state.highWater, "new_on_last_page", added)
+	return through, nil
 }
 
 // parse reads the entries of a page. One that makes no sense is left out.
@@ -334,7 +449,7 @@ func (p *puller) parse(ctx context.Context, logs []json.RawMessage) []entry {
 // prune forgets what is too old. A failure is not the pull's: it is tried again
 // after the next one.
 func (p *puller) prune(ctx context.Context, now time.Time) {
-	if _, err := p.store.prune(ctx, now.Add(-p.o.retention)); err != nil && ctx.Err() == nil {
+	if err := p.store.prune(ctx, now.Add(-p.o.retention)); err != nil && ctx.Err() == nil {
 		p.logger.WarnContext(ctx, "old events could not be removed", "error", err.Error())
 	}
 }

@@ -8,16 +8,28 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/postureproject/posture/plugins/sdk/jsonscan"
 )
 
 // object is a JSON object whose fields are decoded one by one, so that a field
 // of the wrong type costs nothing but itself.
 type object map[string]json.RawMessage
 
-// decodeObject is false for what is not a JSON object.
+// decodeObject is false for what is not a JSON object. It goes through the text
+// once and decodes nothing: an answer about one person may hold hundreds of
+// nested records.
 func decodeObject(raw json.RawMessage) (object, bool) {
-	var o object
-	if json.Unmarshal(raw, &o) != nil || o == nil {
+	s := jsonscan.New(raw)
+	if s.Peek() != '{' {
+		return nil, false
+	}
+	o := object{}
+	for ok := s.Enter('{'); ok; ok = s.More('}') {
+		key := s.Key()
+		o[key] = json.RawMessage(s.Raw())
+	}
+	if s.End() != nil {
 		return nil, false
 	}
 	return o, true
@@ -33,6 +45,9 @@ func textOf(raw json.RawMessage) (string, bool) {
 	if isNull(raw) {
 		return "", true
 	}
+	if text, plain := plainText(raw); plain {
+		return text, true
+	}
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		return strings.TrimSpace(s), true
@@ -42,6 +57,21 @@ func textOf(raw json.RawMessage) (string, bool) {
 		return n.String(), true
 	}
 	return "", false
+}
+
+// plainText is textOf for a text without escapes, as nearly all are; it is false
+// for anything else.
+func plainText(raw json.RawMessage) (string, bool) {
+	last := len(raw) - 1
+	if last < 1 || raw[0] != '"' || raw[last] != '"' || !utf8.Valid(raw) {
+		return "", false
+	}
+	for _, c := range raw[1:last] {
+		if c < ' ' || c == '"' || c == '\\' {
+			return "", false
+		}
+	}
+	return string(bytes.TrimSpace(raw[1:last])), true
 }
 
 // truthOf reads a Boolean, also one as a text or as the number 0 or 1. Nothing,
@@ -68,14 +98,25 @@ func listOf(raw json.RawMessage) ([]json.RawMessage, bool) {
 	if isNull(raw) {
 		return nil, true
 	}
-	var list []json.RawMessage
-	if json.Unmarshal(raw, &list) == nil {
-		return list, true
-	}
-	if _, ok := decodeObject(raw); ok {
+	s := jsonscan.New(raw)
+	switch s.Peek() {
+	case '{':
+		if s.Skip(); s.End() != nil {
+			return nil, false
+		}
 		return []json.RawMessage{raw}, true
+	case '[':
+	default:
+		return nil, false
 	}
-	return nil, false
+	var list []json.RawMessage
+	for ok := s.Enter('['); ok; ok = s.More(']') {
+		list = append(list, json.RawMessage(s.Raw()))
+	}
+	if s.End() != nil {
+		return nil, false
+	}
+	return list, true
 }
 
 // textsOf reads the texts of a list, or a lone one, leaving out blank and odd

@@ -46,7 +46,7 @@ func (s *Source) ListUsers(ctx context.Context, send func(device.User) error) er
 		if key == "" || seen[key] {
 			return nil
 		}
-		seen[key] = true
+		seen[strings.Clone(key)] = true // not the page that it came with
 		return send(u)
 	}
 	found, err := s.eachInventory(ctx, []string{"GENERAL", "USER_AND_LOCATION"}, func(c *computer) error {
@@ -166,7 +166,7 @@ func visitFresh(computers []computer, seen map[string]bool, visit func(*computer
 			if seen[c.id] {
 				continue
 			}
-			seen[c.id] = true
+			seen[strings.Clone(c.id)] = true // not the page that it came with
 		}
 		fresh++
 		if err := visit(c); err != nil {

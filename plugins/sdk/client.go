@@ -38,6 +38,7 @@ type Configuration struct {
 	Concurrency int
 	Debug       bool
 	StateDir    string
+	JournalID   uint32 // under which the host serves the plugin's journal; zero: it does not
 }
 
 // Describe asks the plugin what it is.
@@ -49,7 +50,7 @@ func (c *Client) Describe(ctx context.Context) (Description, error) {
 	d := Description{
 		Name: r.GetName(), Version: r.GetVersion(), Summary: r.GetSummary(), Ownership: r.GetOwnership(),
 		Practices: r.GetPractices(), Platforms: r.GetPlatforms(), Software: r.GetSoftware(), Accepts: r.GetAccepts(),
-		ConfigSchema: []byte(r.GetConfigSchema()),
+		Journal: r.GetJournal(), ConfigSchema: []byte(r.GetConfigSchema()),
 	}
 	for _, p := range r.GetCapabilities() {
 		if capability, known := capabilityFromProto(p); known {
@@ -63,7 +64,7 @@ func (c *Client) Describe(ctx context.Context) (Description, error) {
 func (c *Client) Configure(ctx context.Context, cfg Configuration) error {
 	_, err := c.rpc.Configure(ctx, &pluginv1.ConfigureRequest{
 		Config: string(cfg.Config), TimeoutMs: max(1, cfg.Timeout.Milliseconds()), Concurrency: int32(min(cfg.Concurrency, 1<<20)),
-		Debug: cfg.Debug, StateDir: cfg.StateDir,
+		Debug: cfg.Debug, StateDir: cfg.StateDir, JournalId: cfg.JournalID,
 	})
 	return c.failed(err, "configure", "")
 }

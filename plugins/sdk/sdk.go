@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postureproject/posture/device"
+	"github.com/postureproject/posture/journal"
 )
 
 // The capabilities. What a plugin's instance implements is what the plugin
@@ -118,6 +119,7 @@ type Description struct {
 	Platforms    []string     `json:"platforms,omitempty"` // platforms of its device records; empty: any
 	Software     bool         `json:"software"`            // whether its device records list installed software
 	Accepts      []string     `json:"accepts,omitempty"`   // kinds of deliveries that it takes, such as [device.DeliverDevice]
+	Journal      bool         `json:"journal,omitempty"`   // keeps a journal in the host's store
 	ConfigSchema []byte       `json:"-"`                   // JSON Schema of its configuration
 }
 
@@ -143,6 +145,11 @@ type Env struct {
 	Debug bool
 	// StateDir is a folder of the plugin's own that outlives it.
 	StateDir string
+	// Journal is what the plugin keeps in the host's store, which may be on
+	// another machine and shared with other hosts. Only for a plugin that asks for
+	// it; then it is never nil, but fails where the host has no store. It works
+	// until the instance has been closed.
+	Journal Journal
 }
 
 // Plugin is a [Definition] with its types erased.
@@ -166,6 +173,7 @@ type Definition[C, I any] struct {
 	Platforms []string
 	Software  bool
 	Accepts   []string // kinds of deliveries; for a [Deliverer]
+	Journal   bool     // asks for a [Journal] in Env
 	// New makes the instance. It must not reach out to the vendor; the context
 	// lasts as long as the plugin does and bounds background work.
 	New func(ctx context.Context, config C, env Env) (I, error)
@@ -182,7 +190,7 @@ func (d Definition[C, I]) Describe() (Description, error) {
 		Name: d.Name, Version: d.Version, Summary: d.Summary,
 		Capabilities: capabilitiesOf(instance),
 		Ownership:    d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software, Accepts: d.Accepts,
-		ConfigSchema: schema,
+		Journal: d.Journal, ConfigSchema: schema,
 	}, nil
 }
 
@@ -191,6 +199,9 @@ func (d Definition[C, I]) Open(ctx context.Context, config []byte, env Env) (any
 	c, err := DecodeConfig[C](config)
 	if err != nil {
 		return nil, err
+	}
+	if env.Journal == nil {
+		env.Journal = journal.None{}
 	}
 	return d.New(ctx, c, env)
 }

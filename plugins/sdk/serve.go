@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -42,18 +43,34 @@ func Handshake() plugin.HandshakeConfig {
 }
 
 // HostPlugins gives the protocol versions that the host accepts, for
-// go-plugin's negotiation. Dispensing yields a *grpc.ClientConn.
+// go-plugin's negotiation. Dispensing yields a [*Connection].
 func HostPlugins() map[int]plugin.PluginSet {
 	return map[int]plugin.PluginSet{ProtocolVersion: {dispenseName: connPlugin{}}}
 }
 
+// Connection is the host's connection to a started plugin.
+type Connection struct {
+	*grpc.ClientConn
+
+	broker *plugin.GRPCBroker
+}
+
+// Listen opens a socket that the plugin, told the id, can reach the host by. The
+// plugin must speak go-plugin's broker. What is served there needs its own
+// credentials. The caller closes the listener.
+func (c *Connection) Listen() (id uint32, listener net.Listener, err error) {
+	id = c.broker.NextId()
+	listener, err = c.broker.Accept(id)
+	return id, listener, err
+}
+
 // Dispense gives the connection to a started plugin, for [NewClient].
-func Dispense(protocol plugin.ClientProtocol) (*grpc.ClientConn, error) {
+func Dispense(protocol plugin.ClientProtocol) (*Connection, error) {
 	raw, err := protocol.Dispense(dispenseName)
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := raw.(*grpc.ClientConn)
+	conn, ok := raw.(*Connection)
 	if !ok {
 		return nil, fmt.Errorf("dispensed a %T", raw)
 	}
@@ -67,8 +84,8 @@ func (connPlugin) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
 	return fmt.Errorf("the host serves no plugin")
 }
 
-func (connPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return conn, nil
+func (connPlugin) GRPCClient(_ context.Context, broker *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return &Connection{ClientConn: conn, broker: broker}, nil
 }
 
 // servePlugin is the plugin's half.
@@ -77,7 +94,8 @@ type servePlugin struct {
 	server *server
 }
 
-func (p servePlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
+func (p servePlugin) GRPCServer(broker *plugin.GRPCBroker, s *grpc.Server) error {
+	p.server.dial = func(id uint32) (*grpc.ClientConn, error) { return broker.DialWithOptions(id, DialOptions()...) }
 	pluginv1.RegisterPluginServiceServer(s, p.server)
 	return nil
 }
@@ -190,9 +208,12 @@ func hclogLevel(v slog.Value) string {
 
 // NewServer serves a plugin without a process of its own, for tests; the caller
 // gives it a listener. Stop the server, then call closePlugin.
-func NewServer(p Plugin, logger *slog.Logger) (s *grpc.Server, closePlugin func() error) {
+func NewServer(p Plugin, logger *slog.Logger, options ...ServerOption) (s *grpc.Server, closePlugin func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	impl := &server{ctx: ctx, plugin: p, logger: logger}
+	for _, o := range options {
+		o(impl)
+	}
 	s = grpc.NewServer(serverOptions(logger)...)
 	pluginv1.RegisterPluginServiceServer(s, impl)
 	return s, func() error {

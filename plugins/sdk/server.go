@@ -32,8 +32,10 @@ type server struct {
 	ctx    context.Context // ends when the plugin does
 	plugin Plugin
 	logger *slog.Logger
+	dial   dialer // to the host; nil where there is none
 
 	mu       sync.Mutex
+	journal  *grpc.ClientConn // to the host's journal; nil without one
 	instance any
 	timeout  time.Duration
 	turns    chan struct{} // made with the instance; as many as calls at once
@@ -64,6 +66,7 @@ func (s *server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1
 	return &pluginv1.DescribeResponse{
 		Name: d.Name, Version: d.Version, Summary: d.Summary, Capabilities: caps, ConfigSchema: string(d.ConfigSchema),
 		Ownership: d.Ownership, Practices: d.Practices, Platforms: d.Platforms, Software: d.Software, Accepts: d.Accepts,
+		Journal: d.Journal,
 	}, nil
 }
 
@@ -80,9 +83,14 @@ func (s *server) Configure(_ context.Context, r *pluginv1.ConfigureRequest) (*pl
 	if env.Timeout <= 0 {
 		return nil, toStatus(fault.InvalidField("timeout_ms", fmt.Sprint(r.GetTimeoutMs()), "must be positive", ""))
 	}
+	var err error
+	if env.Journal, err = s.openJournal(r.GetJournalId()); err != nil {
+		return nil, toStatus(err)
+	}
 	// The instance outlives this call, so it hangs on the plugin's own context.
 	instance, err := s.plugin.Open(s.ctx, []byte(r.GetConfig()), env)
 	if err != nil {
+		s.closeJournal()
 		return nil, toStatus(err)
 	}
 	s.instance, s.timeout, s.turns = instance, env.Timeout, make(chan struct{}, env.Concurrency)
@@ -101,7 +109,16 @@ func (s *server) closeInstance() error {
 		c.Close()
 	}
 	s.instance = nil
+	s.closeJournal()
 	return err
+}
+
+// closeJournal ends the connection to the host's journal.
+func (s *server) closeJournal() {
+	if s.journal != nil {
+		_ = s.journal.Close() // which fails only when it was closed before
+		s.journal = nil
+	}
 }
 
 // capability gives the instance as one of the capability interfaces.

@@ -276,7 +276,9 @@ type DescribeResponse struct {
 	// True when its device records list installed software.
 	Software bool `protobuf:"varint,9,opt,name=software,proto3" json:"software,omitempty"`
 	// The kinds of documents that it takes; only with DELIVER.
-	Accepts       []string `protobuf:"bytes,10,rep,name=accepts,proto3" json:"accepts,omitempty"`
+	Accepts []string `protobuf:"bytes,10,rep,name=accepts,proto3" json:"accepts,omitempty"`
+	// True when it keeps a journal in the host's store; see journal.proto.
+	Journal       bool `protobuf:"varint,11,opt,name=journal,proto3" json:"journal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +383,13 @@ func (x *DescribeResponse) GetAccepts() []string {
 	return nil
 }
 
+func (x *DescribeResponse) GetJournal() bool {
+	if x != nil {
+		return x.Journal
+	}
+	return false
+}
+
 // ConfigureRequest carries the plugin's configuration and its limits.
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -393,7 +402,10 @@ type ConfigureRequest struct {
 	// Whether records should carry the source's own document.
 	Debug bool `protobuf:"varint,4,opt,name=debug,proto3" json:"debug,omitempty"`
 	// A folder of the plugin's own, for what must survive a restart. It exists.
-	StateDir      string `protobuf:"bytes,5,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	StateDir string `protobuf:"bytes,5,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	// Under which id the plugin's broker finds the host's JournalService; zero when
+	// the plugin did not ask for it, or the host is older than the service.
+	JournalId     uint32 `protobuf:"varint,6,opt,name=journal_id,json=journalId,proto3" json:"journal_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +473,13 @@ func (x *ConfigureRequest) GetStateDir() string {
 		return x.StateDir
 	}
 	return ""
+}
+
+func (x *ConfigureRequest) GetJournalId() uint32 {
+	if x != nil {
+		return x.JournalId
+	}
+	return 0
 }
 
 // ConfigureResponse says that the configuration was taken.
@@ -2744,7 +2763,7 @@ var File_posture_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"\x1eposture/plugin/v1/plugin.proto\x12\x11posture.plugin.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
-	"\x0fDescribeRequest\"\xd2\x02\n" +
+	"\x0fDescribeRequest\"\xec\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
@@ -2756,14 +2775,17 @@ const file_posture_plugin_v1_plugin_proto_rawDesc = "" +
 	"\tplatforms\x18\b \x03(\tR\tplatforms\x12\x1a\n" +
 	"\bsoftware\x18\t \x01(\bR\bsoftware\x12\x18\n" +
 	"\aaccepts\x18\n" +
-	" \x03(\tR\aaccepts\"\x9e\x01\n" +
+	" \x03(\tR\aaccepts\x12\x18\n" +
+	"\ajournal\x18\v \x01(\bR\ajournal\"\xbd\x01\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\tR\x06config\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\x03R\ttimeoutMs\x12 \n" +
 	"\vconcurrency\x18\x03 \x01(\x05R\vconcurrency\x12\x14\n" +
 	"\x05debug\x18\x04 \x01(\bR\x05debug\x12\x1b\n" +
-	"\tstate_dir\x18\x05 \x01(\tR\bstateDir\"\x13\n" +
+	"\tstate_dir\x18\x05 \x01(\tR\bstateDir\x12\x1d\n" +
+	"\n" +
+	"journal_id\x18\x06 \x01(\rR\tjournalId\"\x13\n" +
 	"\x11ConfigureResponse\"\x19\n" +
 	"\x17TestConnectivityRequest\"2\n" +
 	"\x18TestConnectivityResponse\x12\x16\n" +

@@ -88,6 +88,7 @@ func (s *suite) instance(t *testing.T) any {
 	ctx, cancel := context.WithCancel(context.Background())
 	instance, err := s.plugin.Open(ctx, cfg.Config, sdk.Env{
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Timeout: cfg.Timeout, Concurrency: cfg.Concurrency, Debug: cfg.Debug, StateDir: cfg.StateDir,
+		Journal: cfg.journal,
 	})
 	if err != nil {
 		cancel()

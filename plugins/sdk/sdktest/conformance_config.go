@@ -136,7 +136,7 @@ func (s *suite) configuration(t *testing.T) {
 	sch := s.schema(t)
 	refused := func(what string, settings map[string]any, names ...string) {
 		t.Helper()
-		err := Dial(t, s.plugin).Configure(t.Context(), configuration(t, settings, s.Options))
+		err := Dial(t, s.plugin).Configure(t.Context(), configuration(t, settings, s.Options).Configuration)
 		if err == nil {
 			t.Errorf("%s is accepted", what)
 			return
@@ -198,7 +198,7 @@ func (s *suite) secrets(t *testing.T) {
 	}
 	for i, settings := range append([]map[string]any{s.Settings}, s.Failing...) {
 		log := &syncBuffer{}
-		client := dial(t, s.plugin, log)
+		client := dial(t, s.plugin, log, NewJournal())
 		failed := false
 		note := func(err error) {
 			t.Helper()
@@ -207,7 +207,7 @@ func (s *suite) secrets(t *testing.T) {
 				check("an error", err.Error()+" "+fault.RemedyOf(err))
 			}
 		}
-		err := client.Configure(t.Context(), configuration(t, settings, s.Options))
+		err := client.Configure(t.Context(), configuration(t, settings, s.Options).Configuration)
 		note(err)
 		if err == nil {
 			for _, c := range s.lookUps(client, s.Email, s.Serial, s.MAC) {

@@ -59,8 +59,8 @@ CREATE TABLE batch_shards (
     number       BIGINT NOT NULL,
     first_email  TEXT COLLATE "C" NOT NULL,
     last_email   TEXT COLLATE "C" NOT NULL,
-    worker       TEXT COLLATE "C" NOT NULL,
-    leased_until BIGINT NOT NULL,
+    worker       TEXT COLLATE "C" NOT NULL,  -- empty while nobody has it
+    beat         BIGINT NOT NULL, -- of the worker
     done         BIGINT NOT NULL,
     PRIMARY KEY (run, round, number)
 );

@@ -57,8 +57,8 @@ CREATE TABLE batch_shards (
     number       BIGINT NOT NULL,
     first_email  TEXT NOT NULL,
     last_email   TEXT NOT NULL,
-    worker       TEXT NOT NULL,
-    leased_until BIGINT NOT NULL,
+    worker       TEXT NOT NULL,  -- empty while nobody has it
+    beat         BIGINT NOT NULL, -- of the worker
     done         BIGINT NOT NULL,
     PRIMARY KEY (run, round, number)
 ) WITHOUT ROWID;
