@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,8 +105,13 @@ func (w *storeWatch) look(ctx context.Context) storeSight {
 }
 
 // Degraded tells what is amiss although the host can answer: nil, or what the
-// store cannot do. Answers are given all the same, and not kept.
+// store cannot do, or which sinks have nearly used up their room. Answers are
+// given all the same.
 func (h *Host) Degraded(ctx context.Context) error {
+	return errors.Join(h.storeAmiss(ctx), h.outboxAmiss())
+}
+
+func (h *Host) storeAmiss(ctx context.Context) error {
 	sight := h.store.look(ctx)
 	if sight.err == nil {
 		return nil
@@ -120,6 +126,19 @@ func (h *Host) Degraded(ctx context.Context) error {
 	}
 	// Anybody may ask this, so it tells no more of the cause than its kind.
 	return errors.New(what + ": " + e.Message)
+}
+
+func (h *Host) outboxAmiss() error {
+	var full []string
+	for _, s := range h.outboxStatus() {
+		if s.Full {
+			full = append(full, s.Sink)
+		}
+	}
+	if len(full) == 0 {
+		return nil
+	}
+	return errors.New("the room for what waits is nearly used up, of " + strings.Join(full, ", "))
 }
 
 // collectors tell the same to Prometheus.
@@ -156,7 +175,15 @@ type sinkState struct {
 // outboxStatus tells how deliveries fare. A sink for which nothing ever waited has
 // its limit, too.
 func (h *Host) outboxStatus() []outbox.Status {
+	if h.deliverer == nil {
+		return nil
+	}
 	status := h.deliverer.status()
+	if status == nil { // delivering has not begun
+		for _, name := range h.sinkNames() {
+			status = append(status, outbox.Status{Stats: outbox.Stats{Sink: name}})
+		}
+	}
 	for i := range status {
 		status[i].Limit = cmp.Or(status[i].Limit, h.Settings().OutboxBytes, store.DefaultOutboxLimit)
 	}
@@ -167,16 +194,14 @@ func (h *Host) outboxStatus() []outbox.Status {
 // ready: it is without them, too.
 func (h *Host) Details() map[string]any {
 	sinks := []sinkState{}
-	if h.deliverer != nil {
-		for _, s := range h.outboxStatus() {
-			state := sinkState{
-				Sink: s.Sink, Waiting: s.Waiting, Dead: s.Dead, Bytes: s.Bytes, Limit: s.Limit, Failing: s.Failing != "", Full: s.Full,
-			}
-			if !s.Oldest.IsZero() {
-				state.OldestSeconds = max(0, int64(h.o.Now().Sub(s.Oldest)/time.Second))
-			}
-			sinks = append(sinks, state)
+	for _, s := range h.outboxStatus() {
+		state := sinkState{
+			Sink: s.Sink, Waiting: s.Waiting, Dead: s.Dead, Bytes: s.Bytes, Limit: s.Limit, Failing: s.Failing != "", Full: s.Full,
 		}
+		if !s.Oldest.IsZero() {
+			state.OldestSeconds = max(0, int64(h.o.Now().Sub(s.Oldest)/time.Second))
+		}
+		sinks = append(sinks, state)
 	}
 	return map[string]any{"store": map[string]string{"state": h.store.seen.Load().state}, "outbox": sinks}
 }

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/postureproject/posture/journal"
@@ -196,31 +194,17 @@ func (j journalOf) Prune(ctx context.Context, log string, before time.Time) (rem
 	return removed, err
 }
 
-// removeJournal deletes records, and what they are found by.
+// removeJournal deletes records, and what they are found by. Row by row each is
+// found by its primary key, however large the log is and whatever the database
+// thinks of its size.
 func removeJournal(ctx context.Context, tx execer, number int64, old []oldRecord) error {
-	var keys, records []any
 	for _, r := range old {
-		records = append(records, r.seq)
 		for _, key := range r.keys {
-			keys = append(keys, key, r.at, r.seq)
-		}
-	}
-	const columns = 3
-	for some := range slices.Chunk(keys, columns*enqueueAtOnce) {
-		var rows strings.Builder
-		for n := 2; n < len(some)+2; n += columns {
-			if n > 2 {
-				rows.WriteByte(',')
+			if _, err := tx.ExecContext(ctx, "DELETE FROM journal_keys WHERE journal = $1 AND key = $2 AND at = $3 AND seq = $4", number, key, r.at, r.seq); err != nil {
+				return err
 			}
-			_, _ = fmt.Fprintf(&rows, "($%d, CAST($%d AS BIGINT), CAST($%d AS BIGINT))", n, n+1, n+2)
 		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM journal_keys WHERE journal = $1 AND (key, at, seq) IN (VALUES "+rows.String()+")", append([]any{number}, some...)...)
-		if err != nil {
-			return err
-		}
-	}
-	for some := range slices.Chunk(records, enqueueAtOnce) {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM journal_records WHERE seq IN ("+placeholders(1, len(some))+")", some...); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM journal_records WHERE seq = $1", r.seq); err != nil {
 			return err
 		}
 	}

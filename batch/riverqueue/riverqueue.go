@@ -144,7 +144,7 @@ func (q *Queue) Offer(ctx context.Context, plan string, shards []batch.Shard) er
 			InsertOpts: &river.InsertOpts{Queue: queueOf(plan), UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: open()}},
 		}
 	}
-	_, err = client.InsertManyFast(ctx, jobs)
+	_, err = client.InsertMany(ctx, jobs)
 	return failed(err, "offer shards")
 }
 

@@ -100,7 +100,7 @@ func TestRuns_List(t *testing.T) {
 		{"?before=" + oldestID, []string{}, 50},
 	} {
 		s, kept := serve(t, locked()), threeRuns()
-		s.posture.runs = kept
+		s.runs = kept
 		w := s.do(t, "GET", "/api/v1/batch/runs"+tt.query, auth.Everyone, "")
 		var answer struct{ Runs []batch.Detail }
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK || answer.Runs == nil {
@@ -177,7 +177,7 @@ func TestRuns_Unavailable(t *testing.T) {
 	t.Parallel()
 	for name, runs := range map[string]batch.Viewer{"no store": nil, "down": &ledger{runs: threeRuns().runs, fails: fault.New(fault.Unavailable, "down")}} {
 		s := serve(t, locked())
-		s.posture.runs = runs
+		s.runs = runs
 		for _, path := range []string{"", "/" + runID} {
 			if w := s.do(t, "GET", "/api/v1/batch/runs"+path, auth.Everyone, ""); w.Code != http.StatusServiceUnavailable || failureIn(t, w).Error.Code != "unavailable" {
 				t.Errorf("%s: %d %s", name, w.Code, w.Body)

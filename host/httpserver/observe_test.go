@@ -67,7 +67,7 @@ func TestProbes(t *testing.T) {
 	}{
 		{nil, nil, 200, `{"status":"ready","waiting":3}`},
 		{errors.New("jamf is starting"), errors.New("disk full"), 503, `{"reason":"jamf is starting","status":"not ready","waiting":3}`},
-		{nil, errors.New("disk full"), 200, `{"reason":"disk full","status":"degraded","waiting":3}`},
+		{nil, errors.Join(errors.New("disk full"), errors.New("queue full")), 200, `{"reason":"disk full; queue full","status":"degraded","waiting":3}`},
 		{nil, nil, 200, `{"status":"ready","waiting":3}`},
 	} {
 		reason, amiss = step.reason, step.amiss

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,7 +86,7 @@ func (o Options) ready(w http.ResponseWriter, r *http.Request) {
 		answer["status"], answer["reason"], status = "not ready", err.Error(), http.StatusServiceUnavailable
 	} else if o.Degraded != nil {
 		if err := o.Degraded(r.Context()); err != nil {
-			answer["status"], answer["reason"] = "degraded", err.Error()
+			answer["status"], answer["reason"] = "degraded", strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 	}
 	if o.Details != nil {

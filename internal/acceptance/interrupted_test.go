@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/url"
 	"os/exec"
@@ -138,7 +139,7 @@ func passTime(t testing.TB, kept *store.Store) {
 	t.Helper()
 	held, err := kept.BatchLease(t.Context())
 	if err == nil && held.Holder != "" {
-		err = kept.LeaveBatchLease(t.Context(), held.Holder)
+		err = errors.Join(kept.FreeShards(t.Context(), held.Run, held.Holder), kept.LeaveBatchLease(t.Context(), held.Holder))
 	}
 	if err != nil {
 		t.Fatal(err)

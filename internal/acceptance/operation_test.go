@@ -1,6 +1,9 @@
 package acceptance_test
 
 import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -29,6 +32,7 @@ type readiness struct {
 		Bytes   int64
 		Limit   int64
 		Failing bool
+		Full    bool
 	}
 }
 
@@ -208,27 +212,49 @@ func TestDaemon_OutboxShows(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 3)
 	s.Plugins["restful_feedback"] = map[string]any{"URL": "http://127.0.0.1:1/", "RETRIES": 0}
-	s.write(t, map[string]any{"outbox": map[string]any{"max_megabytes": 3}}, "file", "restful_feedback")
+	s.write(t, map[string]any{"outbox": map[string]any{"max_megabytes": 1}}, "file", "restful_feedback")
 	d := s.serve(t)
-	if r := d.ready(t); len(r.Outbox) != 1 || r.Outbox[0].Sink != "restful_feedback" || r.Outbox[0].Limit != 3<<20 || r.Outbox[0].Waiting != 0 {
+	if r := d.ready(t); len(r.Outbox) != 1 || r.Outbox[0].Sink != "restful_feedback" || r.Outbox[0].Limit != 1<<20 || r.Outbox[0].Waiting != 0 {
 		t.Errorf("at first: %+v", r)
 	}
-	resp, err := http.Post(d.url+"/api/v1/feedback/restful_feedback", "application/json", strings.NewReader(`{"user_id":"`+s.ada()+`","id":"n1","feedback":"mine"}`))
-	if err != nil {
-		t.Fatal(err)
+	answer := func(notes string) int {
+		t.Helper()
+		body, err := json.Marshal(map[string]string{"user_id": s.ada(), "id": "n1", "feedback": "mine", "notes": notes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Post(d.url+"/api/v1/feedback/restful_feedback", "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("feedback: %d", resp.StatusCode)
+	if status := answer(""); status != http.StatusOK {
+		t.Fatalf("feedback: %d", status)
 	}
 	await(t, "the waiting document does not show", func() bool {
 		r := d.ready(t)
 		return r.Status == "ready" && r.Outbox[0].Waiting == 1 && r.Outbox[0].Bytes > 0 && r.Outbox[0].Failing
 	})
-	for series, want := range map[string]float64{"waiting": 1, "dead": 0, "limit_bytes": 3 << 20, "full": 0} {
+	for series, want := range map[string]float64{"waiting": 1, "dead": 0, "limit_bytes": 1 << 20, "full": 0} {
 		if got := d.metric(t, `posture_outbox_`+series+`{sink="restful_feedback"}`); got != want {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
+	}
+	noise := make([]byte, 40<<10)
+	_, _ = rand.Read(noise) // so that it does not get smaller when it is kept
+	for status, sent := http.StatusOK, 0; status == http.StatusOK; sent++ {
+		if status = answer(base64.StdEncoding.EncodeToString(noise)); sent > 100 {
+			t.Fatal("there is no end to what is taken")
+		}
+	}
+	await(t, "the full outbox does not show", func() bool {
+		r := d.ready(t)
+		return r.Status == "degraded" && strings.Contains(r.Reason, "restful_feedback") && r.Store.State == "ok" && r.Outbox[0].Full
+	})
+	if full := d.metric(t, `posture_outbox_full{sink="restful_feedback"}`); full != 1 {
+		t.Errorf("full is %v", full)
 	}
 }
 

@@ -24,7 +24,7 @@ func startReceiver(folder string) (url string, stop func(), err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it takes no time
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}

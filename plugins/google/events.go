@@ -76,13 +76,9 @@ func eventsOf(activity object, email string) []device.Event {
 	if known, _ := textOf(actor["email"]); known != "" {
 		common.Email = known
 	}
-	list, _ := listOf(activity["events"])
+	list := objectsOf(activity["events"])
 	out := make([]device.Event, 0, len(list))
-	for _, raw := range list {
-		o, ok := decodeObject(raw)
-		if !ok {
-			continue
-		}
+	for _, o := range list {
 		name, _ := textOf(o["name"])
 		out = append(out, loginEvent(common, name, parametersOf(o["parameters"])))
 	}
@@ -115,12 +111,7 @@ func loginEvent(e device.Event, name string, parameters map[string]string) devic
 // by commas, nested ones are JSON.
 func parametersOf(raw json.RawMessage) map[string]string {
 	out := map[string]string{}
-	list, _ := listOf(raw)
-	for _, entry := range list {
-		o, ok := decodeObject(entry)
-		if !ok {
-			continue
-		}
+	for _, o := range objectsOf(raw) {
 		name, _ := textOf(o["name"])
 		if value := parameterOf(o); name != "" && value != "" {
 			out[name] = value

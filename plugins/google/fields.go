@@ -119,6 +119,31 @@ func listOf(raw json.RawMessage) ([]json.RawMessage, bool) {
 	return list, true
 }
 
+// objectsOf reads the objects of a list, or a lone one, leaving out what is none.
+func objectsOf(raw json.RawMessage) []object {
+	if len(raw) == 0 {
+		return nil
+	}
+	s := jsonscan.New(raw)
+	var list []object
+	s.Each(func() {
+		if s.Peek() != '{' {
+			s.Skip()
+			return
+		}
+		o := object{}
+		for ok := s.Enter('{'); ok; ok = s.More('}') {
+			key := s.Key()
+			o[key] = json.RawMessage(s.Raw())
+		}
+		list = append(list, o)
+	})
+	if s.End() != nil {
+		return nil
+	}
+	return list
+}
+
 // textsOf reads the texts of a list, or a lone one, leaving out blank and odd
 // ones.
 func textsOf(raw json.RawMessage) []string {
