@@ -214,7 +214,7 @@ const peopleAtOnce = 1000
 
 // begin writes a new run down, or looks again at one to resume: it may have ended
 // while its lease was waited for. The shards of whoever had the lease before are
-// free then.
+// free then, and those that were free are so anew, as their offers may be lost.
 func (e *Engine) begin(ctx context.Context, run Run, people []string, resumed bool, before string) (Run, error) {
 	run.Plan = e.planID()
 	if resumed {
@@ -223,7 +223,7 @@ func (e *Engine) begin(ctx context.Context, run Run, people []string, resumed bo
 			return found, err
 		}
 		found.Resumed, found.Plan = true, run.Plan
-		for _, gone := range []string{before, e.o.Holder} {
+		for _, gone := range []string{"", before, e.o.Holder} {
 			if err := e.o.Store.FreeShards(ctx, run.ID, gone); err != nil {
 				return found, err
 			}

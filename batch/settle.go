@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -134,7 +135,7 @@ func (x *execution) lead(c *crew) error {
 				return err
 			}
 			w.silent(c.ctx, taken)
-			return w.offer(c.ctx, free)
+			return w.offer(c.ctx, free, taken)
 		})
 		if err != nil || left == 0 {
 			return err
@@ -162,12 +163,22 @@ type sight struct {
 	at   time.Time
 }
 
-// offer offers free shards that were not offered lately.
-func (w *watch) offer(ctx context.Context, free []Shard) error {
+// offer offers free shards that were not offered lately. An offer that was lost with
+// the process that had just taken it up may still stand in the way of the same one:
+// under another beat it is a new one, which the next look finds.
+func (w *watch) offer(ctx context.Context, free, taken []Shard) error {
 	now := time.Now()
 	var due []Shard
 	for _, s := range free {
-		if last, known := w.offered[s.Number]; !known || last.beat != s.Beat || now.Sub(last.at) > offerAgain {
+		last, known := w.offered[s.Number]
+		again := known && last.beat == s.Beat
+		switch {
+		case again && now.Sub(last.at) <= offerAgain:
+		case again && passedOver(s, taken):
+			if _, err := w.x.Store.FreeShard(ctx, s); err != nil {
+				return err
+			}
+		default:
 			due = append(due, s)
 		}
 	}
@@ -181,6 +192,12 @@ func (w *watch) offer(ctx context.Context, free []Shard) error {
 		w.offered[s.Number] = sight{s.Beat, now}
 	}
 	return nil
+}
+
+// passedOver reports whether a shard is free although it would have been somebody's
+// turn: nobody has any, or somebody has a later one.
+func passedOver(s Shard, taken []Shard) bool {
+	return len(taken) == 0 || slices.ContainsFunc(taken, func(t Shard) bool { return t.Number > s.Number })
 }
 
 // silent frees shards whose workers have shown no sign of life for a while: they are

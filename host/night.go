@@ -42,7 +42,7 @@ func (h *Host) Night(ctx context.Context, o NightOptions, r batch.Request) (batc
 	run, err := engine.Run(ctx, r)
 	failures.close(context.WithoutCancel(ctx))
 	if err == nil {
-		h.forgetHistory(ctx)
+		h.forget(ctx)
 	}
 	return run, err
 }
@@ -131,7 +131,6 @@ func (h *Host) nights(ctx context.Context) {
 		Last:   h.o.Store.LastScheduledRun,
 		Resume: h.resumeScheduled,
 	}
-	h.forgetRuns(ctx)
 	_ = schedule.Run(ctx) // which fails at nothing that it does not log
 }
 

@@ -11,13 +11,13 @@ import (
 // Each run over everybody does so, too.
 const retainEvery = 24 * time.Hour
 
-// retain deletes outdated history and trends, at once and from time to time,
-// until the context ends.
+// retain deletes outdated history, trends and runs, at once and from time to
+// time, until the context ends.
 func (h *Host) retain(ctx context.Context) {
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {
-		h.forgetHistory(ctx)
+		h.forget(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -26,8 +26,13 @@ func (h *Host) retain(ctx context.Context) {
 	}
 }
 
-// forgetHistory deletes what is older than what is kept. What fails is tried
-// again the next time.
+// forget deletes what is older than what is kept. What fails is tried again the
+// next time.
+func (h *Host) forget(ctx context.Context) {
+	h.forgetHistory(ctx)
+	h.forgetRuns(ctx)
+}
+
 func (h *Host) forgetHistory(ctx context.Context) {
 	days, entries, err := h.o.Store.Prune(ctx, store.KeepDays)
 	switch {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures bin/posture beside a bare client; docs/performance.md tells what and
+# Measures bin/posture beside bare programs; docs/performance.md tells what and
 # how. Arguments go to the program. BENCH_QUICK=1 only sees that everything runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -15,24 +15,34 @@ func TestJournal_plan(t *testing.T) {
 		"SELECT max(at) FROM journal_records WHERE journal = " + thisJournal + " AND at <= $3",
 		"SELECT seq, at, keys FROM journal_records WHERE journal = $1 AND at < $2 ORDER BY at LIMIT $3",
 	} {
-		rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "duo", "log", 1, 1, 500, "a", "b")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var (
-				id, parent, unused int
-				step               string
-			)
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
+		for _, step := range plan(t, s, query) {
 			if strings.HasPrefix(step, "SCAN journal") || strings.HasPrefix(step, "SCAN r") {
 				t.Errorf("%s\nreads everything: %s", query, step)
 			}
 		}
-		if err := rows.Close(); err != nil {
-			t.Error(err)
-		}
 	}
+}
+
+// plan gives how SQLite would answer a query about journals.
+func plan(t *testing.T, s *Store, query string) (steps []string) {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "duo", "log", 1, 1, 500, "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var (
+			id, parent, unused int
+			step               string
+		)
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	if err := rows.Err(); err != nil || len(steps) == 0 {
+		t.Fatalf("no plan: %v", err)
+	}
+	return steps
 }

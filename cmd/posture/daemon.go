@@ -102,7 +102,11 @@ func (d *daemon) awaitStore(ctx context.Context) *store.Store {
 
 // serve runs one host until the context ends.
 func (d *daemon) serve(ctx context.Context, change func(*host.Options)) error {
-	options := d.env.options(d.load, d.logger)
+	load := d.load
+	if again := d.address != ""; again && d.env.configPath == "-" {
+		load = func() (*config.File, error) { return d.file, nil } // it can be read only once
+	}
+	options := d.env.options(load, d.logger)
 	change(&options)
 	h, err := host.Open(ctx, options)
 	if err != nil {

@@ -52,7 +52,7 @@ func eventRecorder(t *testing.T) *adminevent.Recorder {
 	if err := s.SaveAdminEvents(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	return adminevent.New(adminevent.Options{Store: s, Now: now})
+	return adminevent.New(adminevent.Options{Store: s, Now: now, WriteTimeout: time.Minute}) // however busy the machine is
 }
 
 // bodyFor gives a body that a route takes.

@@ -1,10 +1,14 @@
 package supervise
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +53,61 @@ func TestIdentity(t *testing.T) {
 	if config := one.tlsConfig(); config.RootCAs == nil || config.InsecureSkipVerify {
 		t.Error("it trusts whoever answers")
 	}
+}
+
+// TestIdentity_serves checks that what the host serves to a plugin, such as its
+// journal, is for that plugin alone.
+func TestIdentity_serves(t *testing.T) {
+	t.Parallel()
+	host, plugin, other := mustIdentity(t), mustIdentity(t), mustIdentity(t)
+	config := host.tlsConfig()
+	config.ClientCAs = poolOf(t, plugin) // as go-plugin does after the handshake
+	for name, tt := range map[string]struct {
+		server *tls.Config
+		client *identity
+		ok     bool
+	}{
+		"the plugin": {config, &plugin, true}, "another plugin": {config, &other, false}, "nobody": {config, nil, false},
+		"before the handshake": {host.tlsConfig(), &plugin, false},
+	} {
+		client := &tls.Config{RootCAs: poolOf(t, host), ServerName: "localhost", MinVersion: tls.VersionTLS12}
+		if tt.client != nil {
+			client.Certificates = []tls.Certificate{tt.client.cert}
+		}
+		here, there := net.Pipe()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		go func() {
+			c := tls.Client(there, client)
+			if c.HandshakeContext(ctx) == nil {
+				_, _ = io.Copy(io.Discard, c) // a refusal comes after the client's part
+			}
+			_ = there.Close()
+		}()
+		err := tls.Server(here, tt.server).HandshakeContext(ctx)
+		cancel()
+		_ = here.Close()
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func mustIdentity(t *testing.T) identity {
+	t.Helper()
+	i, err := newIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func poolOf(t *testing.T, i identity) *x509.CertPool {
+	t.Helper()
+	cert, err := x509.ParseCertificate(i.cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return pool
 }

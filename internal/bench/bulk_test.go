@@ -45,8 +45,13 @@ func TestReplay_lists(t *testing.T) {
 		address string
 		asked   int
 	}{
-		{"/api/v4/computers-inventory?page=0", 1}, {"/api/v4/computers-inventory?page=0", 1}, {"/users?page=1", 2}, {"/users?page=1", 2},
-		{"/users?search=ada", 3}, {"/users?search=ada", 4}, {"/admin/directory/v1/users?query=email:a", 5},
+		{"/api/v4/computers-inventory?page=0", 1},
+		{"/api/v4/computers-inventory?page=0", 1},
+		{"/users?page=1", 2},
+		{"/users?page=1", 2},
+		{"/users?search=ada", 3},
+		{"/users?search=ada", 4},
+		{"/admin/directory/v1/users?query=email:a", 5},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, of.address, http.NoBody)
 		r.Header.Set("Authorization", of.address+t.Name())
@@ -103,7 +108,7 @@ func TestLister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.bare.http.CloseIdleConnections)
+	t.Cleanup(l.http.CloseIdleConnections)
 	if err := l.lists(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (l *lister) measure(ctx context.Context, s bulkSetup, task limit) (m measur
 	case "store":
 		return writeRaw(ctx, s.Database, task.Documents)
 	case "documents":
-		return postRaw(ctx, l.bare.http, s, task.Documents)
+		return postRaw(ctx, l.http, s, task.Documents)
 	default:
 		err = fmt.Errorf("there is no limit %q", task.What)
 	}
@@ -196,32 +196,41 @@ func writeRaw(ctx context.Context, database string, documents int) (m measured, 
 	if err != nil {
 		return m, err
 	}
-	w := &rawWriter{per: documents}
+	w, closeAll, err := openRaw(ctx, database, database+".raw")
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, closeAll()) }()
+	w.per = documents
 	if w.bodies, err = packed(bodies); err != nil {
 		return m, err
 	}
-	fresh := database + ".raw"
-	s, err := store.Open(ctx, store.Options{DSN: "sqlite:" + fresh})
-	if err != nil {
-		return m, err
-	}
-	if err := s.Close(); err != nil {
-		return m, err
-	}
-	if w.from, err = sql.Open("sqlite", "file:"+database+"?_pragma=query_only(1)"); err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, w.from.Close()) }()
-	w.to, err = sql.Open("sqlite", "file:"+fresh+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
-	if err != nil {
-		return m, err
-	}
-	w.to.SetMaxOpenConns(1)
-	defer func() { err = errors.Join(err, w.to.Close()) }()
 	if err := w.all(ctx); err != nil {
 		return m, err
 	}
 	return measured{Seconds: w.took.Seconds(), Count: w.rows, Bytes: w.bytes}, nil
+}
+
+// openRaw opens a database to read rows of, and makes an empty one of the same
+// schema to write them to, which flushes what it commits as Posture's does.
+func openRaw(ctx context.Context, database, fresh string) (w *rawWriter, closeAll func() error, err error) {
+	s, err := store.Open(ctx, store.Options{DSN: "sqlite:" + fresh})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, nil, err
+	}
+	w = &rawWriter{}
+	if w.from, err = sql.Open("sqlite", "file:"+database+"?_pragma=query_only(1)"); err != nil {
+		return nil, nil, err
+	}
+	w.to, err = sql.Open("sqlite", "file:"+fresh+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
+	if err != nil {
+		return nil, nil, errors.Join(err, w.from.Close())
+	}
+	w.to.SetMaxOpenConns(1)
+	return w, func() error { return errors.Join(w.to.Close(), w.from.Close()) }, nil
 }
 
 // sequence names the documents of the raw writing.

@@ -44,8 +44,11 @@ func simulateCompany(ctx context.Context, people int, dir string, out io.Writer)
 		handler http.Handler
 		url     *string
 	}{
-		{&replay{next: c.Jamf, lists: true}, &w.Jamf}, {&replay{next: c.Bitfit, lists: true}, &w.Bitfit},
-		{&replay{next: c.Google, lists: true}, &google}, {documents, &w.Sink}, {documents.control(), &w.Control},
+		{&replay{next: c.Jamf, lists: true}, &w.Jamf},
+		{&replay{next: c.Bitfit, lists: true}, &w.Bitfit},
+		{&replay{next: c.Google, lists: true}, &google},
+		{documents, &w.Sink},
+		{documents.control(), &w.Control},
 	} {
 		if *s.url, err = listen(ctx, s.handler); err != nil {
 			return err

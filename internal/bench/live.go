@@ -33,7 +33,7 @@ func measureLive(ctx context.Context, o options, self string, sims *simulators, 
 		}
 		workers[i] = p
 	}
-	rounds, seconds := 7, 2.5
+	rounds, seconds := 5, 2.5
 	if o.quick {
 		rounds, seconds = 3, 0.5
 	}

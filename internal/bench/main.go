@@ -98,7 +98,7 @@ func drive(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&o.posture, "posture", "bin/posture", "measure this `FILE`")
 	flags.BoolVar(&o.quick, "quick", os.Getenv("BENCH_QUICK") != "", "only see that everything runs: under a minute, inexact (also BENCH_QUICK=1)")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the live scans' processes into this `FOLDER`")
+	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the processes of live scans and runs into this `FOLDER`")
 	flags.StringVar(&o.only, "only", "", "run these `PARTS` alone, with commas between: "+strings.Join(partNames(), ", "))
 	flags.IntVar(&o.devices, "devices", 0, "run over a company of `N` devices alone")
 	flags.StringVar(&o.live, "live", "", "scan live at these `SETTINGS` alone, latency and people at once, such as 0s/10,20ms/50")

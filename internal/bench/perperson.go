@@ -29,7 +29,7 @@ func measureBatch(ctx context.Context, o options, self string, sims *simulators,
 		}
 		workers[i] = p
 	}
-	rounds, seconds := 5, 2.0
+	rounds, seconds := 3, 2.0
 	if o.quick {
 		rounds, seconds = 2, 0.5
 	}

@@ -82,3 +82,12 @@ func Rest(age, interval time.Duration) time.Duration {
 	now := time.Now()
 	return restOf(progress{success: now.Add(-age)}, now, interval)
 }
+
+// Progress reads kept progress, and gives it as it would be kept again.
+func Progress(document []byte) (again []byte, err error) {
+	p, err := decodeProgress(sdk.JournalProgress{Document: document, Version: 1})
+	if err != nil {
+		return nil, err
+	}
+	return p.encode()
+}

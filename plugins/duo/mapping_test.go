@@ -137,6 +137,23 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
+func FuzzProgress(f *testing.F) {
+	f.Add([]byte(`{"format":1,"high_water":1780216200000000,"success":1780216200000000}`))
+	f.Add([]byte(`{"format":1,"window_from":1,"window_to":2,"next_offset":"1,a","holder":"x","held_at":3,"held_ms":10000,"waits":true}`))
+	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`{"format":1,"held_ms":9223372036854775807,"success":-9223372036854775808}`))
+	f.Add([]byte(`[`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		once, err := duo.Progress(document)
+		if err != nil {
+			return
+		}
+		if twice, err := duo.Progress(once); err != nil || string(twice) != string(once) {
+			t.Errorf("%s is kept as %s, %v", once, twice, err)
+		}
+	})
+}
+
 func TestPage(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
