@@ -68,7 +68,7 @@ func TestStore_writeDeadlock(t *testing.T) {
 	if err := s.db.QueryRow("SELECT CAST(sum(n) AS BIGINT) FROM pair").Scan(&sum); err != nil || sum != 4 {
 		t.Errorf("counted %d, %v; want 4", sum, err)
 	}
-	if runs != 3 {
+	if runs < 3 { // on a busy machine they may meet again
 		t.Errorf("%d runs; want 3, one of them in vain", runs)
 	}
 }

@@ -193,7 +193,7 @@ func (q *Queue) Work(ctx context.Context, plan string, n int, do func(batch.Shar
 	}
 	if err := client.Start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end before it began
 		}
 		return failed(err, "start worker")
 	}

@@ -183,14 +183,14 @@ func (s *Source) readSoFar(ctx context.Context, failure error) (string, error) {
 	}
 }
 
-// waitFor waits until done is closed, but leaves a tenth of the context's time
-// (or of limit, when that is less) for the answer, or a quarter of a second when
-// that is more and there is as much. It reports whether done was closed in time.
+// waitFor waits until done is closed, but leaves a fifth of the context's time
+// (or of limit, when that is less) for the answer, or half a second when that is
+// more and there is twice as much. It reports whether done was closed in time.
 func waitFor(ctx context.Context, done <-chan struct{}, limit time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
-	answer := min(max(limit/10, 250*time.Millisecond), limit/2)
+	answer := min(max(limit/5, 500*time.Millisecond), limit/2)
 	timer := time.NewTimer(limit - answer)
 	defer timer.Stop()
 	select {

@@ -18,19 +18,6 @@ type progress struct {
 	version   int64     // of the journal's progress
 }
 
-// claim says that one process reads the log, so that no other one spends
-// requests on the same.
-type claim struct {
-	holder string
-	at     time.Time     // when it was made or renewed, by the holder's clock
-	lasts  time.Duration // for how long after that the holder may be silent
-	waits  bool          // Duo asked the holder to wait, which goes for everybody
-}
-
-// maxSkew is how far the clocks of two machines that read Duo's log are apart at
-// most: Duo refuses requests whose time is more than five minutes off (code 40105).
-const maxSkew = 10 * time.Minute
-
 // format is the version of the document below.
 const format = 1
 
@@ -78,7 +65,8 @@ func decodeProgress(kept sdk.JournalProgress) (progress, error) {
 	}
 	p.highWater, p.success = fromMicros(d.HighWater), fromMicros(d.Success)
 	p.window = window{from: fromMicros(d.From), to: fromMicros(d.To), offset: d.Offset}
-	p.claim = claim{holder: d.Holder, at: fromMicros(d.HeldAt), lasts: time.Duration(d.HeldMS) * time.Millisecond, waits: d.Waits}
+	held := time.Duration(min(max(0, d.HeldMS), maxHold.Milliseconds())) * time.Millisecond
+	p.claim = claim{holder: d.Holder, at: fromMicros(d.HeldAt), lasts: held, waits: d.Waits}
 	return p, nil
 }
 
@@ -94,39 +82,4 @@ func fromMicros(n int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(n).UTC()
-}
-
-// watch is what one process has seen of another's claim.
-type watch struct {
-	version int64
-	since   time.Time // by this machine's steady clock
-}
-
-// held reports whether another process reads the log, and for how much longer it
-// may be silent. A claim whose version has not changed for as long as it lasts is
-// over: its holder is gone. Time is measured by this process's own watching, as
-// another machine's clock says little; only a claim that is old by any clock is
-// over at once.
-func (w *watch) held(p progress, me string, now time.Time) (left time.Duration, held bool) {
-	if p.claim.holder == "" || p.claim.holder == me {
-		return 0, false
-	}
-	if w.version != p.version {
-		*w = watch{version: p.version, since: time.Now()}
-	}
-	left = p.claim.lasts - time.Since(w.since)
-	if left <= 0 || now.Sub(p.claim.at) > p.claim.lasts+maxSkew {
-		return 0, false
-	}
-	return left, true
-}
-
-// restOf tells how long the log needs no reading because somebody, in whatever
-// process, has read it to its end within the interval.
-func restOf(p progress, now time.Time, interval time.Duration) time.Duration {
-	age := now.Sub(p.success)
-	if !p.window.isZero() || p.success.IsZero() || age >= interval || age < -maxSkew {
-		return 0
-	}
-	return min(interval, interval-age)
 }
