@@ -52,8 +52,13 @@ func (c *crew) state() State {
 	return Pending
 }
 
-// take settles everybody of a shard, if it is still free.
+// take settles everybody of a shard, if it is still free. One of another run or
+// round, such as an offer that outlived an interrupted run, is left alone: who
+// leads that run offers it again.
 func (c *crew) take(s Shard) {
+	if s.Run != c.x.run.ID || s.Round != c.round {
+		return
+	}
 	defer func() {
 		select {
 		case c.ended <- struct{}{}:
@@ -77,6 +82,8 @@ func (c *crew) take(s Shard) {
 // shard settles everybody of a shard that is this process's.
 func (c *crew) shard(s Shard) error {
 	x, began := c.x, time.Now()
+	ours, stopBeating := c.beat(s)
+	defer stopBeating()
 	people, err := patiently(x.hands, x, func() ([]Person, error) {
 		return x.Store.PeopleBetween(x.hands, x.run.ID, c.state(), s.First, s.Last)
 	})
@@ -87,8 +94,6 @@ func (c *crew) shard(s Shard) error {
 	if err != nil {
 		return err
 	}
-	ours, stopBeating := c.beat(s)
-	defer stopBeating()
 	var group, written sync.WaitGroup
 	for _, p := range people {
 		if !c.slot(ours) {

@@ -232,7 +232,7 @@ type Known struct {
 // Shard is a page of people that one worker settles.
 type Shard struct {
 	Run         string
-	Round       int // 1 everybody, 2 those who were partial, 3 those whom only the second try made known
+	Round       int // 1 everybody, 2 those who were partial, from 3 on those who became known later
 	Number      int
 	First, Last string // addresses, both included
 

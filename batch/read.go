@@ -53,38 +53,46 @@ func (x *execution) read() error {
 }
 
 // nobody ends a run that has found no people: well, if that is what all sources
-// say, else with the first one's failure.
+// say, else with one's failure. Who goes on with it reads what failed anew.
 func (x *execution) nobody() error {
+	var failed *device.Outcome
 	for _, l := range x.listings {
-		if l.Failure != nil {
-			return &fault.Error{
-				Kind: fault.Unavailable, Op: "find people", Message: "nobody is known, and " + *l.Failure.Error, Remedy: l.Failure.Remedy,
-			}
+		if l.Failure == nil {
+			continue
 		}
-	}
-	return x.advance(Sending, nil)
-}
-
-// readListings reads, for a round, all listings that have not been read for it or
-// for an earlier one: those of ownership sources first.
-func (x *execution) readListings(round int) error {
-	if err := x.knowPeople(); err != nil {
-		return err
-	}
-	if !x.run.Given {
-		if err := x.side(x.dueUsers(round), func(s Source) error { return x.readUsers(s, round) }); err != nil {
+		failed, l.Round = l.Failure, 0
+		if err := x.saveListing(l); err != nil {
 			return err
 		}
 	}
-	owners, others := x.due(x.listed(true), round), x.due(x.listed(false), round)
-	if len(owners)+len(others) == 0 {
+	if failed == nil {
+		return x.advance(Sending, nil)
+	}
+	return &fault.Error{
+		Kind: fault.Unavailable, Op: "find people", Message: "nobody is known, and " + *failed.Error, Remedy: failed.Remedy,
+	}
+}
+
+// readListings reads, for a round, all listings that have not been read for it or
+// for an earlier one: those of ownership sources, and of users, first.
+func (x *execution) readListings(round int) error {
+	users, owners := x.dueUsers(round), x.due(x.listed(true), round)
+	if len(users)+len(owners)+len(x.dueOthers(round)) == 0 {
 		return nil
 	}
-	if err := x.side(owners, func(s Source) error { return x.readListing(s, round) }); err != nil {
+	if err := x.knowPeople(); err != nil {
 		return err
 	}
-	// An owner heard of anew may own what others have listed before.
-	if round > 1 && slices.ContainsFunc(owners, func(s Source) bool { return x.listings[s.Name].Failure == nil }) {
+	defer func() { x.index = nil }() // it is large, and nobody else needs it
+	reads := x.reads(owners, round)
+	for _, s := range users {
+		reads = append(reads, func() error { return x.readUsers(s, round) })
+	}
+	if err := x.side(reads); err != nil {
+		return err
+	}
+	others := x.dueOthers(round)
+	if slices.ContainsFunc(owners, func(s Source) bool { return x.listings[s.Name].Failure == nil }) {
 		others = x.listed(false)
 	}
 	if len(others) == 0 {
@@ -93,7 +101,15 @@ func (x *execution) readListings(round int) error {
 	if err := x.buildIndex(); err != nil {
 		return err
 	}
-	return x.side(others, func(s Source) error { return x.readListing(s, round) })
+	return x.side(x.reads(others, round))
+}
+
+// reads gives what reads the devices of sources.
+func (x *execution) reads(sources []Source, round int) (reads []func() error) {
+	for _, s := range sources {
+		reads = append(reads, func() error { return x.readListing(s, round) })
+	}
+	return reads
 }
 
 // due gives the sources whose listing is still to be read for a round.
@@ -104,12 +120,28 @@ func (x *execution) due(sources []Source, round int) []Source {
 	})
 }
 
-// side does something with several sources side by side.
-func (x *execution) side(sources []Source, do func(Source) error) error {
+// dueOthers gives the sources, other than those of ownership, whose listing is still
+// to be read for a round: also those that were read before an ownership source was
+// read well, as an owner heard of anew may own what they list.
+func (x *execution) dueOthers(round int) []Source {
+	owned := 0
+	for _, s := range x.listed(true) {
+		if l := x.listings[s.Name]; l.Failure == nil {
+			owned = max(owned, l.Round)
+		}
+	}
+	return slices.DeleteFunc(x.listed(false), func(s Source) bool {
+		l := x.listings[s.Name]
+		return l.Round >= round || l.Round > 0 && l.Failure == nil && l.Round >= owned
+	})
+}
+
+// side does several things side by side.
+func (x *execution) side(things []func() error) error {
 	var group sync.WaitGroup
-	errs := make([]error, len(sources))
-	for i, s := range sources {
-		group.Go(func() { errs[i] = do(s) })
+	errs := make([]error, len(things))
+	for i, do := range things {
+		group.Go(func() { errs[i] = do() })
 	}
 	group.Wait()
 	if err := x.stop.Err(); err != nil {
@@ -129,6 +161,9 @@ func usersOf(source string) string { return source + "/users" }
 
 // dueUsers gives the sources whose list of users is still to be read for a round.
 func (x *execution) dueUsers(round int) []Source {
+	if x.run.Given {
+		return nil
+	}
 	var listing []Source
 	for _, s := range x.plan {
 		if l := x.listings[usersOf(s.Name)]; s.ListsUsers && l.Round < round && (l.Round == 0 || l.Failure != nil) {

@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// shardsAtOnce is how many shards a process has open, so that the last person
-	// of one does not hold up the others.
-	shardsAtOnce = 2
 	// shardPoll is how often the shards of all workers are looked at.
 	shardPoll = 500 * time.Millisecond
 	// offersAtOnce is how many shards wait for workers at most.
@@ -22,6 +19,11 @@ const (
 	// countEvery is how often people are counted whom other processes settle too.
 	countEvery = 2 * time.Second
 )
+
+// shardsAtOnce is how many shards a process has open: enough for as many people as
+// may be in hand, and one more, so that the last person of one does not hold up the
+// others.
+func (o Options) shardsAtOnce() int { return 1 + (o.Limit+o.ShardSize-1)/o.ShardSize }
 
 // shards makes shards of all people in a state.
 func (x *execution) shards(round int, state State) ([]Shard, error) {
@@ -40,8 +42,12 @@ func (x *execution) shards(round int, state State) ([]Shard, error) {
 	return shards, err
 }
 
-// scan is the second phase: everybody once.
+// scan is the second phase: everybody once. Sources that were configured since the
+// run was begun are read first.
 func (x *execution) scan() error {
+	if err := x.readListings(1); err != nil {
+		return err
+	}
 	if err := x.work(1); err != nil {
 		return err
 	}
@@ -49,7 +55,11 @@ func (x *execution) scan() error {
 	if err != nil {
 		return err
 	}
-	if len(shards) == 0 && !x.broken() {
+	late, err := x.shards(lateRound, Pending)
+	if err != nil {
+		return err
+	}
+	if len(shards)+len(late) == 0 && !x.broken() {
 		return x.advance(Sending, nil)
 	}
 	return x.advance(Retrying, shards)
@@ -66,23 +76,34 @@ func (x *execution) retry() error {
 			return err
 		}
 	}
-	// Whom only the second try made known is scanned like everybody else.
-	late, err := x.shards(3, Pending)
-	if err != nil {
-		return err
-	}
-	if len(late) > 0 {
-		if err := x.advance(Retrying, late); err != nil {
-			return err
-		}
-	}
 	if err := x.work(2); err != nil {
 		return err
 	}
-	if err := x.work(3); err != nil {
+	if err := x.late(); err != nil {
 		return err
 	}
 	return x.advance(Sending, nil)
+}
+
+// lateRound is the first round of those who became known after the first one.
+const lateRound = 3
+
+// late scans, like everybody else, those who became known only after the shards of
+// the first round were made, round after round until nobody is left: the shards that
+// an interrupted attempt has made of a round stay as they are, and may lack people.
+func (x *execution) late() error {
+	for round := lateRound; ; round++ {
+		shards, err := x.shards(round, Pending)
+		if err != nil || len(shards) == 0 {
+			return err
+		}
+		if err := x.advance(Retrying, shards); err != nil {
+			return err
+		}
+		if err := x.work(round); err != nil {
+			return err
+		}
+	}
 }
 
 // work returns when all shards of a round are done, by this process or others.
@@ -94,7 +115,7 @@ func (x *execution) work(round int) error {
 	working, enough := context.WithCancel(c.ctx)
 	var group sync.WaitGroup
 	group.Go(func() {
-		c.fail(x.patient(working, func() error { return x.Carrier.Work(working, x.run.Plan, shardsAtOnce, c.take) }))
+		c.fail(x.patient(working, func() error { return x.Carrier.Work(working, x.run.Plan, x.shardsAtOnce(), c.take) }))
 	})
 	c.fail(x.lead(c))
 	err := context.Cause(c.ctx)
@@ -154,6 +175,7 @@ func (x *execution) lead(c *crew) error {
 type watch struct {
 	x              *execution
 	offered, taken map[int]sight // by number
+	looked         time.Time     // at those that are taken
 	counted        time.Time
 }
 
@@ -202,9 +224,14 @@ func passedOver(s Shard, taken []Shard) bool {
 
 // silent frees shards whose workers have shown no sign of life for a while: they are
 // gone, or have never learnt that a shard is theirs. What cannot be freed now is
-// looked at again.
+// looked at again. While the store is away nobody can show a sign of life, so after
+// a gap in the looks everybody has the whole time anew.
 func (w *watch) silent(ctx context.Context, taken []Shard) {
 	now := time.Now()
+	if now.Sub(w.looked) > w.x.Silence/2 {
+		clear(w.taken)
+	}
+	w.looked = now
 	for _, s := range taken {
 		last, known := w.taken[s.Number]
 		if !known || last.beat != s.Beat {

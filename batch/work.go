@@ -23,7 +23,7 @@ func (e *Engine) Work(ctx context.Context) error {
 	t := &team{e: e, stop: ctx, hands: hands, crews: map[round]*member{}}
 	var group sync.WaitGroup
 	group.Go(t.look)
-	err := e.o.Carrier.Work(ctx, e.planID(), shardsAtOnce, t.take)
+	err := e.o.Carrier.Work(ctx, e.planID(), e.o.shardsAtOnce(), t.take)
 	t.disband()
 	group.Wait()
 	return err

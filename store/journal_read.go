@@ -64,7 +64,7 @@ func (j journalOf) Find(ctx context.Context, log string, q journal.Query) (journ
 	for _, key := range q.Keys {
 		args = append(args, key)
 	}
-	rows, err := j.store.db.QueryContext(ctx, findJournal(len(q.Keys)), args...)
+	rows, err := j.store.queryOften(ctx, findJournal(len(q.Keys)), args...)
 	if err != nil {
 		return journal.Page{}, j.store.fault(err, readJournal, log)
 	}

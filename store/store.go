@@ -35,6 +35,8 @@ type Store struct {
 	now    func() time.Time
 	outbox outboxRoom
 	health health
+
+	statements statements
 }
 
 // Open opens the database and brings its schema up to date, so that a new
@@ -86,7 +88,7 @@ func connect(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) Close() error {
 	// The writer goes last: the last connection to a SQLite file folds the
 	// write-ahead log into it, and readers may not write.
-	err := errors.Join(s.db.Close(), s.writer.Close())
+	err := errors.Join(s.statements.close(), s.db.Close(), s.writer.Close())
 	return s.fault(err, "close", s.engine.location())
 }
 

@@ -232,6 +232,7 @@ func TestBatch_KilledOnPostgreSQL(t *testing.T) {
 	posts := newReceiver(t)
 	s := newSite(t, people)
 	s.addRunSinks(posts)
+	delete(s.Plugins, "duo") // which for minutes leaves its log to a process that was killed while reading it
 	dsn := pgtest.Database(t)
 	s.write(t, map[string]any{"store": map[string]any{"dsn": dsn}, "batch": map[string]any{"limit": 4}})
 	kept := storetest.Open(t, dsn, nil)

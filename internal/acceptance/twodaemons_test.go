@@ -67,6 +67,7 @@ func TestTwoDaemons(t *testing.T) {
 	s := newSite(t, people)
 	s.set("jamf", "RETRIES", 0)
 	s.addRunSinks(posts)
+	delete(s.Plugins, "duo") // which for minutes leaves its log to a process that was killed while reading it
 	dsn := pgtest.Database(t)
 	kept := storetest.Open(t, dsn, nil)
 	missRun(t, kept)

@@ -6,14 +6,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // peopleInHand is how many people a run has in hand at once, as configured when
 // nothing is, and how many the bare client asks about at once.
 const peopleInHand = 10
 
-// bulkFigures are those of one size of company.
+// play is what a run is made over.
+type play struct {
+	devices int
+	latency time.Duration // of every answer of its vendors
+}
+
+// name tells its figures from another's.
+func (c play) name() string { return fmt.Sprintf("%d/%s", c.devices, c.latency) }
+
+// bulkFigures are those of one run.
 type bulkFigures struct {
+	play
 	run                               bulkDone
 	lists, questions, rows, documents measured
 	sent                              taken
@@ -32,21 +43,26 @@ func (f bulkFigures) sum() float64 {
 // the part that reads them.
 func bulkDatabase(dir string) string { return filepath.Join(dir, "bulk.db") }
 
+// distant is the latency of vendors on the Internet, which answer no faster.
+const distant = 50 * time.Millisecond
+
 // measureBulk compares runs over whole companies with what each of their parts
 // takes at least.
 func measureBulk(ctx context.Context, o options, self string, _ *simulators, r *report) error {
-	sizes := []int{10_000, 50_000, 100_000}
+	// The largest one without latency is the last: what it leaves is read by the
+	// next part.
+	plays := []play{{10_000, distant}, {10_000, 0}, {50_000, 0}, {100_000, 0}}
 	if o.quick {
-		sizes = []int{500, 2_000}
+		plays = []play{{500, distant}, {500, 0}, {2_000, 0}}
 	}
 	if o.devices > 0 {
-		sizes = []int{o.devices}
+		plays = []play{{o.devices, o.latency}}
 	}
 	var all []bulkFigures
-	for _, devices := range sizes {
-		f, err := bulkSize(ctx, o, self, devices)
+	for _, c := range plays {
+		f, err := bulkSize(ctx, o, self, c)
 		if err != nil {
-			return fmt.Errorf("%d devices: %w", devices, err)
+			return fmt.Errorf("%d devices: %w", c.devices, err)
 		}
 		all = append(all, f)
 	}
@@ -68,8 +84,9 @@ func (f bulkFigures) oddities() (odd []string) {
 }
 
 // bulkSize measures one size of company.
-func bulkSize(ctx context.Context, o options, self string, devices int) (f bulkFigures, err error) {
-	people, owned := peopleFor(devices)
+func bulkSize(ctx context.Context, o options, self string, c play) (f bulkFigures, err error) {
+	f.play = c
+	people, owned := peopleFor(c.devices)
 	dir, err := os.MkdirTemp(o.dir, "company-")
 	if err != nil {
 		return f, err
@@ -79,9 +96,12 @@ func bulkSize(ctx context.Context, o options, self string, devices int) (f bulkF
 		return f, err
 	}
 	defer sims.process.stop()
+	if err := sims.setLatency(ctx, c.latency); err != nil {
+		return f, err
+	}
 	s := bulkSetup{
 		setup:    setup{Kind: "bulk", World: sims.world, Posture: o.posture, Dir: dir, Profile: o.profile},
-		Database: bulkDatabase(o.dir), Devices: devices,
+		Database: bulkDatabase(o.dir), Devices: c.devices,
 	}
 	if err := removeDatabase(s.Database); err != nil {
 		return f, err
@@ -157,7 +177,7 @@ func removeDatabase(path string) error {
 func bulkTable(all []bulkFigures) table {
 	t := table{
 		Title:  "A run over a whole company, all sources, SQLite, documents to a search server",
-		Header: []string{"devices", "people", "seconds", "of which lists", "people/s", "devices/s", "CPU ms/person", "slowest limit (s)", "times that", "all limits (s)", "times that"},
+		Header: []string{"devices", "latency", "people", "seconds", "of which lists", "people/s", "devices/s", "CPU ms/person", "slowest limit (s)", "times that", "all limits (s)", "times that"},
 		Notes: []string{
 			"Lists of Jamf, LANDESK, Google, bitFit and files; log-ins, accounts and notifications asked per person, 10 people at once; Duo from its own log.",
 			"Until the last document was taken by a server that only reads and answers. CPU is of the host and all plugins.",
@@ -167,10 +187,10 @@ func bulkTable(all []bulkFigures) table {
 	}
 	for _, f := range all {
 		d := f.run
-		row := []string{fmt.Sprint(d.Devices), fmt.Sprint(d.People)}
+		row := []string{fmt.Sprint(d.Devices), f.latency.String(), fmt.Sprint(d.People)}
 		add := func(name string, digits int, v float64) {
 			row = append(row, decimal(v, digits))
-			t.Values[fmt.Sprintf("%d %s", d.Devices, name)] = v
+			t.Values[f.name()+" "+name] = v
 		}
 		add("seconds", 1, d.Seconds)
 		add("seconds of lists", 1, d.Reading)
@@ -190,7 +210,7 @@ func bulkTable(all []bulkFigures) table {
 func limitsTable(all []bulkFigures) table {
 	t := table{
 		Title:  "Its limits, each by itself (s)",
-		Header: []string{"devices", "reading lists", "records", "CPU", "asking per person", "CPU", "writing rows", "rows", "MB", "sending documents", "documents", "MB"},
+		Header: []string{"devices", "latency", "reading lists", "records", "CPU", "asking per person", "CPU", "writing rows", "rows", "MB", "sending documents", "documents", "MB"},
 		Notes: []string{
 			"Reading: a plain client that makes the same requests of the same simulators, all lists side by side, and decodes with encoding/json.",
 			fmt.Sprintf("Asking: about %d people at most, %d at once, and scaled up. The limit is reading and asking together, as a run must do both.", asked, peopleInHand),
@@ -200,10 +220,10 @@ func limitsTable(all []bulkFigures) table {
 		Values: map[string]float64{},
 	}
 	for _, f := range all {
-		row := []string{fmt.Sprint(f.run.Devices)}
+		row := []string{fmt.Sprint(f.run.Devices), f.latency.String()}
 		add := func(name string, digits int, v float64) {
 			row = append(row, decimal(v, digits))
-			t.Values[fmt.Sprintf("%d %s", f.run.Devices, name)] = v
+			t.Values[f.name()+" "+name] = v
 		}
 		add("lists", 1, f.lists.Seconds)
 		add("records", 0, float64(f.lists.Count))
@@ -235,7 +255,7 @@ func (d bulkDone) largest() string {
 func bulkMemory(all []bulkFigures) table {
 	t := table{
 		Title:  "Memory of such a run (MB resident, at its peak)",
-		Header: []string{"devices", "host before", "host", "plugins before", "plugins", "largest plugin", "state, bytes/device", "host's growth, bytes/device", "database"},
+		Header: []string{"devices", "latency", "host before", "host", "plugins before", "plugins", "largest plugin", "state, bytes/device", "host's growth, bytes/device", "database"},
 		Notes: []string{
 			"State is what the host keeps once all lists are read, the index of identities: its live heap then less that before, over the devices.",
 			"Growth is of the host's peak over that of the smallest company, over the further devices. All plugins are counted together.",
@@ -245,18 +265,18 @@ func bulkMemory(all []bulkFigures) table {
 	for i, f := range all {
 		d := f.run
 		growth := "-"
-		if more := d.Devices - all[0].run.Devices; i > 0 && more > 0 {
+		if more := d.Devices - all[0].run.Devices; i > 0 && more > d.Devices/2 {
 			v := float64(d.Host-all[0].run.Host) / float64(more)
 			growth = decimal(v, 0)
-			t.Values[fmt.Sprintf("%d growth", d.Devices)] = v
+			t.Values[f.name()+" growth"] = v
 		}
 		state := float64(d.State) / float64(d.Devices)
 		t.Rows = append(t.Rows, []string{
-			fmt.Sprint(d.Devices), megabytes(d.HostBefore), megabytes(d.Host), megabytes(d.PluginsBefore), megabytes(d.Plugins), d.largest(),
+			fmt.Sprint(d.Devices), f.latency.String(), megabytes(d.HostBefore), megabytes(d.Host), megabytes(d.PluginsBefore), megabytes(d.Plugins), d.largest(),
 			decimal(state, 0), growth, megabytes(d.Database),
 		})
 		for name, v := range map[string]float64{"host": float64(d.Host), "plugins": float64(d.Plugins), "state": state, "database": float64(d.Database)} {
-			t.Values[fmt.Sprintf("%d %s", d.Devices, name)] = v
+			t.Values[f.name()+" "+name] = v
 		}
 		for name, v := range d.Each {
 			t.Values[fmt.Sprintf("%d plugin %s", d.Devices, name)] = float64(v)

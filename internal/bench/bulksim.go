@@ -37,18 +37,21 @@ func simulateCompany(ctx context.Context, people int, dir string, out io.Writer)
 		return err
 	}
 	defer c.Close()
-	documents := &taker{next: c.Elastic}
+	documents := &taker{}
 	var w world
 	var google string
+	jamf, bitfit, directory := &replay{next: c.Jamf, lists: true}, &replay{next: c.Bitfit, lists: true}, &replay{next: c.Google, lists: true}
+	search := &replay{next: c.Elastic, lists: true}
+	documents.next = search
 	for _, s := range []struct {
 		handler http.Handler
 		url     *string
 	}{
-		{&replay{next: c.Jamf, lists: true}, &w.Jamf},
-		{&replay{next: c.Bitfit, lists: true}, &w.Bitfit},
-		{&replay{next: c.Google, lists: true}, &google},
+		{jamf, &w.Jamf},
+		{bitfit, &w.Bitfit},
+		{directory, &google},
 		{documents, &w.Sink},
-		{documents.control(), &w.Control},
+		{documents.control(jamf, bitfit, directory, search), &w.Control},
 	} {
 		if *s.url, err = listen(ctx, s.handler); err != nil {
 			return err
@@ -115,10 +118,13 @@ func (t *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"items":[`+strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, documents), ",")+`]}`)
 }
 
-func (t *taker) control() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+func (t *taker) control(vendors ...*replay) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /latency/{ms}", latencyOf(vendors...))
+	mux.HandleFunc("GET /taken", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(taken{t.documents.Load(), t.bytes.Load()})
 	})
+	return mux
 }
 
 // newlines counts lines of what is written to it.

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/postureproject/posture/plugins/builtin"
 	"github.com/postureproject/posture/plugins/sdk"
@@ -88,7 +89,8 @@ type options struct {
 	profile string
 	dir     string // for whatever must be written
 	only    string
-	devices int    // of the only company to run over; the usual sizes when 0
+	devices int // of the only company to run over; the usual sizes when 0
+	latency time.Duration
 	live    string // settings of the live scans; all when empty
 }
 
@@ -101,6 +103,7 @@ func drive(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&o.profile, "profile", "", "write processor profiles of the processes of live scans and runs into this `FOLDER`")
 	flags.StringVar(&o.only, "only", "", "run these `PARTS` alone, with commas between: "+strings.Join(partNames(), ", "))
 	flags.IntVar(&o.devices, "devices", 0, "run over a company of `N` devices alone")
+	flags.DurationVar(&o.latency, "latency", 0, "with --devices, the `TIME` that every answer of a vendor takes")
 	flags.StringVar(&o.live, "live", "", "scan live at these `SETTINGS` alone, latency and people at once, such as 0s/10,20ms/50")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

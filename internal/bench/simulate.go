@@ -89,20 +89,25 @@ func listen(ctx context.Context, h http.Handler) (address string, err error) {
 // control lets the driver set the latency and read the counts.
 func control(jamf, bitfit *replay) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /latency/{ms}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /latency/{ms}", latencyOf(jamf, bitfit))
+	mux.HandleFunc("GET /counts", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(counts{jamf.requests.Load(), bitfit.requests.Load()})
+	})
+	return mux
+}
+
+// latencyOf sets the latency of vendors' answers.
+func latencyOf(vendors ...*replay) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		ms, err := strconv.Atoi(r.PathValue("ms"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		for _, s := range []*replay{jamf, bitfit} {
+		for _, s := range vendors {
 			s.latency.Store(int64(time.Duration(ms) * time.Millisecond))
 		}
-	})
-	mux.HandleFunc("GET /counts", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(counts{jamf.requests.Load(), bitfit.requests.Load()})
-	})
-	return mux
+	}
 }
 
 // replay answers a request that it has seen before with the same bytes.

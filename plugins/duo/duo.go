@@ -212,7 +212,9 @@ func (s *Source) EventsByEmail(ctx context.Context, email string) ([]device.Even
 		return nil, err
 	}
 	if s.doubt(state) != "" {
-		if a, running := s.puller.current(); running && waitFor(ctx, a.done, s.env.Timeout) {
+		// All who ask wait together, no longer than the time limit in all: else a run
+		// over everybody would wait for each.
+		if a, running := s.puller.current(); running && waitFor(ctx, a.done, s.env.Timeout-time.Since(a.began)) {
 			if state, err = s.store.progress(ctx); err != nil {
 				return nil, err
 			}

@@ -130,6 +130,25 @@ func TestWaitsForFirstPull(t *testing.T) {
 	}
 }
 
+// While the first pull hangs, a run over everybody waits for it once, not once for
+// each person.
+func TestWaitsOnce(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, benchOptions{prepare: func(b *bench) { b.server.Faults.Add(simhttp.Fault{Hang: true}) }})
+	const limit = 2 * time.Second
+	source := b.open(b.plugin, limit)
+	defer source.Close()
+	began := time.Now()
+	const people = 20 // who would wait 30 s one after the other
+	for i := range people {
+		_, err := source.EventsByEmail(t.Context(), fmt.Sprintf("p%d@example.com", i))
+		checkError(t, err, fault.Unavailable, "has read nothing so far")
+	}
+	if took := time.Since(began); took > people*limit/3 {
+		t.Errorf("%d people waited %s together", people, took)
+	}
+}
+
 // TestPartial has the first pull stop in its middle: what is there is given,
 // with the reason why it is not all.
 func TestPartial(t *testing.T) {

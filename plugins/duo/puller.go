@@ -74,6 +74,7 @@ type puller struct {
 
 // attempt is one try to read the log to its end.
 type attempt struct {
+	began  time.Time     // by the steady clock; set before it is under way
 	done   chan struct{} // closed at its end
 	err    error         // set before done is closed
 	pages  atomic.Int64
@@ -86,10 +87,12 @@ func newAttempt() *attempt { return &attempt{done: make(chan struct{})} }
 // newPuller makes a puller. Its first attempt counts as under way, as run is
 // about to start it.
 func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings) *puller {
-	return &puller{
+	p := &puller{
 		api: api, store: st, logger: logger, o: o, me: rand.Text(), stopped: make(chan struct{}), kick: make(chan struct{}, 1),
 		attempt: newAttempt(), running: true,
 	}
+	p.attempt.began = time.Now()
+	return p
 }
 
 // run pulls until the context ends.
@@ -135,7 +138,7 @@ func (p *puller) sleep(ctx context.Context, d time.Duration) (wanted bool) {
 func (p *puller) begin() *attempt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running = true
+	p.running, p.attempt.began = true, time.Now()
 	return p.attempt
 }
 
