@@ -63,25 +63,45 @@ func withoutQuery(word string) string {
 	return before + "://" + authority + after
 }
 
-// withoutSecret hides a word that gives the value of a secret: as name=value, or
-// after a word such as "Bearer".
+// withoutSecret hides the rest of a word from the value of a secret on: as
+// name=value, also behind other such pairs, after the name, or after a word such as
+// "Bearer".
 func withoutSecret(word string, before []string) string {
-	if cut := strings.IndexAny(word, "=:"); cut > 0 && !strings.HasPrefix(word[cut:], "://") && namesSecret(word[:cut]) && len(word) > cut+1 {
-		return word[:cut+1] + redacted
+	for cut := 1; cut < len(word)-1; cut++ {
+		if isAssignment(word[cut]) && !strings.HasPrefix(word[cut:], "://") && namesSecret(word[:cut]) {
+			return word[:cut+1] + redacted
+		}
 	}
 	if len(before) == 0 {
 		return word
 	}
 	last := before[len(before)-1]
 	scheme := strings.ToLower(strings.Trim(last, `"':`))
-	afterName := strings.HasSuffix(last, ":") && namesSecret(last[:len(last)-1]) && !strings.EqualFold(word, "Bearer") && !strings.EqualFold(word, "Basic")
-	if scheme == "bearer" || scheme == "basic" && len(word) >= 8 || afterName {
+	if scheme == "bearer" || scheme == "basic" && len(word) >= 8 || isValue(word, before) {
 		return redacted
 	}
 	return word
 }
 
+func isAssignment(c byte) bool { return c == '=' || c == ':' }
+
+// isValue reports whether a word is the value of a secret whose name is among the
+// words before it, with its = or : behind it or standing by itself.
+func isValue(word string, before []string) bool {
+	name := before[len(before)-1]
+	if name == "=" && len(before) > 1 {
+		name = before[len(before)-2] + name
+	}
+	end := len(name) - 1
+	return end > 0 && isAssignment(name[end]) && namesSecret(name[:end]) &&
+		!strings.EqualFold(word, "Bearer") && !strings.EqualFold(word, "Basic")
+}
+
+// namesSecret reports whether a text ends with a word for a secret, as names of
+// settings do. It looks at the end only, however long the text is.
 func namesSecret(name string) bool {
+	const end = 64 // bytes
+	name = name[max(0, len(name)-end):]
 	name = strings.ToLower(strings.Trim(name, `"'{([,&?`))
 	name = name[strings.LastIndexAny(name, "&?,;{")+1:]
 	for _, secret := range []string{"authorization", "password", "passwd", "pwd", "secret", "token", "apikey", "api_key", "api-key", "skey", "cookie"} {

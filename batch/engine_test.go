@@ -145,8 +145,10 @@ func TestEngine_Run_given(t *testing.T) {
 	if _, err := b.store.Posture(t.Context(), email(4)); !fault.IsNotFound(err) {
 		t.Errorf("somebody else was scanned: %v", err)
 	}
-	if _, err := b.run(batch.Request{People: []string{"nobody"}}); fault.KindOf(err) != fault.Invalid {
-		t.Errorf("an address that is none gave %v", err)
+	for _, none := range []string{"nobody", strings.Repeat("a", 250) + "@x.de"} {
+		if _, err := b.run(batch.Request{People: []string{none}}); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("an address that is none gave %v", err)
+		}
 	}
 }
 

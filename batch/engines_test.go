@@ -31,6 +31,10 @@ func TestEngine_Run_two_daemons(t *testing.T) {
 			if asked.Add(1) != 25 {
 				return
 			}
+			list, err := batch.List(t.Context(), second, "", 5)
+			if err != nil || len(list) != 1 || list[0].State != "running" || list[0].People != 60 || list[0].Complete < 7 {
+				t.Errorf("list during the run: %+v, error %v", list, err)
+			}
 			if _, err := engine(second, "second").Run(t.Context(), batch.Request{}); fault.KindOf(err) != fault.Conflict {
 				t.Errorf("the second daemon was not told of the first's run: %v", err)
 			}

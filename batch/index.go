@@ -32,11 +32,14 @@ func newIndex(given bool) *index {
 	return &index{seed: maphash.MakeSeed(), given: given, number: map[string]uint32{}}
 }
 
+// longestAddress is how many bytes an address can have, as RFC 5321 says of paths.
+const longestAddress = 254
+
 // canonical is the form in which addresses compare; false for what is none.
 func canonical(email string) (string, bool) {
 	email = strings.ToLower(strings.TrimSpace(email))
 	at := strings.LastIndexByte(email, '@')
-	return email, at > 0 && at < len(email)-1 && !strings.ContainsAny(email, " \t\r\n\x00")
+	return email, at > 0 && at < len(email)-1 && len(email) <= longestAddress && !strings.ContainsAny(email, " \t\r\n\x00")
 }
 
 // enter makes a person known, and reports whether this one was new.

@@ -88,7 +88,8 @@ type RunStore interface {
 	// shards of that phase. It does nothing when the run is that far already.
 	AdvanceBatchRun(ctx context.Context, r Run, shards []Shard) error
 	// FinishBatchRun writes a finished run, and the day's aggregate, and forgets
-	// what was staged. It does nothing when the run is finished.
+	// its people, its shards and what was staged. A run that is finished stays as
+	// it is.
 	FinishBatchRun(ctx context.Context, r Run) error
 }
 

@@ -10,6 +10,7 @@ type Viewer interface {
 	BatchRuns(ctx context.Context, before string, n int) ([]Run, error)
 	Listings(ctx context.Context, run string) ([]Listing, error)
 	People(ctx context.Context, run, after string, n int) ([]Person, error)
+	PeopleByState(ctx context.Context, run string) (map[State]int, error)
 	BatchLease(ctx context.Context) (Lease, error)
 }
 
@@ -45,18 +46,45 @@ func Show(ctx context.Context, s Viewer, id string) (Detail, error) {
 			break
 		}
 	}
+	// When a run ends, its people go.
+	if run, err = s.BatchRun(ctx, id); err != nil || run.Finished() {
+		d.Run, d.State, d.Phase = run, "finished", run.Phase.String()
+		return d, err
+	}
 	d.People, d.Devices, d.Statistics = now.People, now.Devices, now.Statistics
 	d.Complete, d.Partial, d.Failed = now.Complete, now.Partial, now.Failed
 	return d, nil
 }
 
-// List gives n runs with ids before one, newest first, without their listings.
+// List gives n runs with ids before one, newest first, without their listings. Of
+// one that is not finished the counts of people are those of now; devices and
+// statistics are those of when its phase began.
 func List(ctx context.Context, s Viewer, before string, n int) ([]Detail, error) {
 	runs, err := s.BatchRuns(ctx, before, n)
 	if err != nil {
 		return nil, err
 	}
+	for i := range runs {
+		if err := countNow(ctx, s, &runs[i]); err != nil {
+			return nil, err
+		}
+	}
 	return details(ctx, s, runs)
+}
+
+// countNow counts the people of a run that is not finished. One that has just ended
+// has none any more.
+func countNow(ctx context.Context, s Viewer, r *Run) error {
+	if r.Finished() {
+		return nil
+	}
+	states, err := s.PeopleByState(ctx, r.ID)
+	if err != nil || len(states) == 0 {
+		return err
+	}
+	r.Complete, r.Partial, r.Failed = states[Done], states[Partial]+states[Waiting], states[Failed]
+	r.People = r.Settled() + states[Pending]
+	return nil
 }
 
 func details(ctx context.Context, s Viewer, runs []Run) ([]Detail, error) {

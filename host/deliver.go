@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -39,8 +40,12 @@ func (h *Host) sinkNames() []string {
 	return slices.Compact(names)
 }
 
-// reloaded has the delivering begin anew if there are other sinks now.
-func (d *deliverer) reloaded() {
+// sinksEvery is how often it is looked whether a plugin that did not start with the
+// others has started meanwhile, and is a sink.
+const sinksEvery = time.Second
+
+// renew has the delivering begin anew if there are other sinks now.
+func (d *deliverer) renew() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !slices.Equal(d.names, d.host.sinkNames()) {
@@ -56,12 +61,25 @@ func (d *deliverer) run(ctx context.Context) {
 		running, stop := context.WithCancel(ctx)
 		var group sync.WaitGroup
 		group.Go(func() { _ = box.Run(running) }) // which fails at nothing that it does not tell its observer
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
+		d.await(ctx, changed)
 		stop()
 		group.Wait()
+	}
+}
+
+// await returns when there are other sinks, or when the context ends.
+func (d *deliverer) await(ctx context.Context, changed <-chan struct{}) {
+	tick := time.NewTicker(sinksEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-changed:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.renew()
+		}
 	}
 }
 
@@ -132,8 +150,14 @@ func (h *Host) sinkEvent(sink, code, message, hint string) {
 	})
 }
 
+// passOnLimit bounds how long a document may take until it is queued, however long
+// whoever asked would wait: a store that hangs must not hold up answers.
+const passOnLimit = 5 * time.Second
+
 // enqueue puts a document into the queue of every sink that takes its kind.
 func (h *Host) enqueue(ctx context.Context, d device.Delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, passOnLimit)
+	defer cancel()
 	sinks := h.sinks(d.Kind)
 	for _, sink := range sinks {
 		if err := h.o.Store.EnqueueDeliveries(ctx, sink, []device.Delivery{d}); err != nil {

@@ -149,7 +149,7 @@ func (h *Host) Reload(ctx context.Context) error {
 	}
 	h.o.Logger.InfoContext(ctx, "configuration reloaded", "changed_plugins", changed)
 	if h.deliverer != nil {
-		h.deliverer.reloaded()
+		h.deliverer.renew()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -134,12 +135,18 @@ func (h *Host) nights(ctx context.Context) {
 	_ = schedule.Run(ctx) // which fails at nothing that it does not log
 }
 
-// keepRuns is how long finished runs are kept.
-const keepRuns = 400 * 24 * time.Hour
+const (
+	// keepRuns is how long finished runs are kept.
+	keepRuns = 400 * 24 * time.Hour
+	// keepInterrupted is how long a run that was interrupted can be gone on with.
+	// All that was read for it is kept for as long.
+	keepInterrupted = 14 * 24 * time.Hour
+)
 
 // forgetRuns deletes runs of which nobody asks any more.
 func (h *Host) forgetRuns(ctx context.Context) {
-	if _, err := h.o.Store.PruneBatchRuns(ctx, h.o.Now().Add(-keepRuns)); err != nil && ctx.Err() == nil {
+	now := h.o.Now()
+	if _, err := h.o.Store.PruneBatchRuns(ctx, now.Add(-keepRuns), now.Add(-keepInterrupted)); err != nil && ctx.Err() == nil {
 		h.o.Logger.WarnContext(ctx, "old runs could not be deleted", "error", err.Error())
 	}
 }
@@ -165,13 +172,16 @@ func (h *Host) resumeScheduled(ctx context.Context) (run batch.Run, found bool, 
 	return run, false, nil
 }
 
-// holder names this process among all that use the store.
+// holder names this process among all that use the store. Where processes run in
+// containers, several may have the same host name and number.
 func holder() string {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
 	}
-	return fmt.Sprintf("%s:%d", name, os.Getpid())
+	var random [2]byte
+	_, _ = rand.Read(random[:]) // crypto/rand.Read never fails
+	return fmt.Sprintf("%s:%d:%x", name, os.Getpid(), random)
 }
 
 // night is the host as a run sees it: one pipeline from beginning to end.

@@ -190,48 +190,79 @@ func (s *Store) FinishBatchRun(ctx context.Context, r batch.Run) error {
 	if err != nil {
 		return err
 	}
-	return s.dropPieces(ctx, r.ID)
+	return s.dropPeople(ctx, r.ID)
 }
 
-// dropAtOnce is how many people's pieces one transaction drops, so that others
-// can write between.
+// dropAtOnce is how many rows one transaction drops, so that others can write
+// between.
 const dropAtOnce = 1000
 
-// dropPieces forgets what was staged for a run.
-func (s *Store) dropPieces(ctx context.Context, run string) error {
-	for more := true; more; {
-		err := s.write(ctx, "drop staged records", func(ctx context.Context, tx *sql.Tx) error {
-			var err error
-			more, err = changed(tx.ExecContext(ctx, `DELETE FROM batch_pieces WHERE run = $1 AND (source, person) IN
-(SELECT source, person FROM batch_pieces WHERE run = $1 ORDER BY source, person LIMIT $2)`, run, dropAtOnce))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return s.write(ctx, "drop shards", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM batch_shards WHERE run = $1", run)
-		return err
-	})
-}
-
-// PruneBatchRuns forgets finished runs that started before a time, and counts
-// them. What runs found out about people stays.
-func (s *Store) PruneBatchRuns(ctx context.Context, before time.Time) (n int64, err error) {
-	err = s.write(ctx, "prune runs", func(ctx context.Context, tx *sql.Tx) error {
-		const old = "(SELECT id FROM batch_runs WHERE finished_at > 0 AND started_at < $1)"
-		for _, table := range []string{"batch_people", "batch_listings", "batch_pieces", "batch_shards"} {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE run IN "+old, micros(before)); err != nil {
+// dropPeople forgets what is needed only until a run is finished: how far each
+// person is, what was staged, and who has which shard.
+func (s *Store) dropPeople(ctx context.Context, run string) error {
+	for _, rows := range []struct{ table, key string }{
+		{"batch_pieces", "source, person"}, {"batch_people", "email"}, {"batch_shards", "round, number"},
+	} {
+		query := "DELETE FROM " + rows.table + " WHERE run = $1 AND (" + rows.key + ") IN (SELECT " + rows.key +
+			" FROM " + rows.table + " WHERE run = $1 ORDER BY " + rows.key + " LIMIT $2)"
+		for more := true; more; {
+			err := s.write(ctx, "drop people of run", func(ctx context.Context, tx *sql.Tx) (err error) {
+				more, err = changed(tx.ExecContext(ctx, query, run, dropAtOnce))
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}
-		result, err := tx.ExecContext(ctx, "DELETE FROM batch_runs WHERE finished_at > 0 AND started_at < $1", micros(before))
+	}
+	return nil
+}
+
+// PruneBatchRuns forgets runs, and counts them: finished ones that started before a
+// time, and those that started before another and were interrupted for good. The
+// one that goes on stays. What runs found out about people stays, too.
+func (s *Store) PruneBatchRuns(ctx context.Context, finished, interrupted time.Time) (n int64, err error) {
+	err = s.write(ctx, "prune runs", func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM batch_runs WHERE finished_at > 0 AND started_at < $1
+OR finished_at = 0 AND started_at < $2 AND id NOT IN (SELECT run FROM batch_lease)`, micros(finished), micros(interrupted))
 		if err != nil {
 			return err
 		}
-		n, err = result.RowsAffected()
+		if n, err = result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM batch_listings WHERE run NOT IN (SELECT id FROM batch_runs)")
 		return err
 	})
+	if err != nil {
+		return n, err
+	}
+	left, err := s.leftBehind(ctx)
+	for _, run := range left {
+		if err = s.dropPeople(ctx, run); err != nil {
+			break
+		}
+	}
 	return n, err
+}
+
+// leftBehind gives runs that are finished, or pruned, and of which there is still
+// what is needed only before: whoever finished them was killed before it was dropped.
+func (s *Store) leftBehind(ctx context.Context) ([]string, error) {
+	const op = "find what runs left behind"
+	rows, err := s.db.QueryContext(ctx, `SELECT run FROM (SELECT run FROM batch_pieces UNION SELECT run FROM batch_people UNION SELECT run FROM batch_shards) AS kept
+WHERE run NOT IN (SELECT id FROM batch_runs WHERE finished_at = 0)`)
+	if err != nil {
+		return nil, s.fault(err, op, "")
+	}
+	defer func() { _ = rows.Close() }()
+	var left []string
+	for rows.Next() {
+		var run string
+		if err := rows.Scan(&run); err != nil {
+			return nil, s.fault(err, op, "")
+		}
+		left = append(left, run)
+	}
+	return left, s.fault(rows.Err(), op, "")
 }

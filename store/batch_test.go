@@ -95,13 +95,85 @@ func TestStore_BatchRun(t *testing.T) {
 		}
 		got, err = s.BatchRun(ctx, r.ID)
 		check(t, "finished", err, r, got)
-		n, err := s.PruneBatchRuns(ctx, night().Add(24*time.Hour))
+		n, err := s.PruneBatchRuns(ctx, night().Add(24*time.Hour), night())
 		check(t, "pruned", err, int64(1), n)
 		if _, err := s.BatchRun(ctx, r.ID); !fault.IsNotFound(err) {
 			t.Errorf("pruned run: %v", err)
 		}
 		if _, err := s.BatchRun(ctx, scheduled.ID); err != nil {
 			t.Errorf("a run that is not finished was pruned: %v", err)
+		}
+	})
+}
+
+// Of a run that has ended, or was given up, nothing is left that only a run that
+// goes on needs, also if whoever ended it was killed before it was dropped.
+func TestStore_PruneBatchRuns(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		s := open(t)
+		ctx := t.Context()
+		rows := func(run string) int {
+			t.Helper()
+			people, err := s.People(ctx, run, "", 5000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			staged, err := s.Staged(ctx, run, []string{"jamf"}, []string{person(0)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, shards, err := s.OpenShards(ctx, run, 1, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(people) + len(staged) + shards
+		}
+		fill := func(run string) {
+			t.Helper()
+			if err := s.Stage(ctx, run, []batch.Piece{{Person: person(0), Source: "jamf", Part: 1}}, []string{person(0)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const many = 1200 // more than one transaction drops
+		runs := map[string]batch.Run{}
+		for _, id := range []string{"finished", "killed", "interrupted", "going on"} {
+			r := newRun(t, s, id, many)
+			fill(id)
+			r.Phase = batch.Scanning
+			if err := s.AdvanceBatchRun(ctx, r, []batch.Shard{{Round: 1, First: person(0), Last: person(many)}}); err != nil {
+				t.Fatal(err)
+			}
+			runs[id] = r
+		}
+		for _, id := range []string{"finished", "killed"} {
+			r, ended := runs[id], night()
+			r.Phase, r.FinishedAt = batch.Over, &ended
+			if err := s.FinishBatchRun(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+			check(t, id+": rows after its end", nil, 0, rows(id))
+		}
+		fill("killed")
+		if err := s.CreateBatchRun(ctx, batch.Run{ID: "later", StartedAt: night().Add(time.Hour)}, []string{person(0)}); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := s.BatchLease(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.TakeBatchLease(ctx, seen, batch.Lease{Holder: "h", Run: "going on"}); err != nil {
+			t.Fatal(err)
+		}
+		n, err := s.PruneBatchRuns(ctx, night(), night().Add(time.Minute))
+		check(t, "pruned", err, int64(1), n)
+		for id, want := range map[string]int{"finished": 0, "killed": 0, "interrupted": 0, "later": 1, "going on": many + 2} {
+			check(t, id+": rows", nil, want, rows(id))
+		}
+		for id, gone := range map[string]bool{"finished": false, "killed": false, "interrupted": true, "later": false, "going on": false} {
+			if _, err := s.BatchRun(ctx, id); fault.IsNotFound(err) != gone {
+				t.Errorf("%s: %v, gone should be %v", id, err, gone)
+			}
 		}
 	})
 }

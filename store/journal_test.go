@@ -1,7 +1,11 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/postureproject/posture/journal"
 	"github.com/postureproject/posture/journal/journaltest"
@@ -62,6 +66,43 @@ func TestJournal_survives(t *testing.T) {
 		page, err := storetest.Open(t, dsn, nil).Journal("duo").Find(t.Context(), "log", journal.Query{Keys: []string{"a"}, Limit: 1})
 		if err != nil || len(page.Records) != 1 || len(page.Records[0].Body) != 0 {
 			t.Errorf("%+v, %v", page, err)
+		}
+	})
+}
+
+// One damaged record hides no other one, wherever a page ends.
+func TestJournal_damaged(t *testing.T) {
+	t.Parallel()
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		j := storetest.Open(t, dsn, nil).Journal("duo")
+		ctx := t.Context()
+		var b journal.Batch
+		for i := range 6 {
+			b.Records = append(b.Records, journal.Record{ID: fmt.Sprint(i), At: start().Add(time.Duration(i) * time.Minute), Keys: []string{"ada"}, Body: []byte("x")})
+		}
+		if _, err := j.Append(ctx, "account", b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := plain(t, dsn).Exec("UPDATE journal_records SET body = $1 WHERE id = '3'", []byte{0xff}); err != nil {
+			t.Fatal(err)
+		}
+		for limit := 1; limit <= 6; limit++ {
+			var ids []string
+			for q := (journal.Query{Keys: []string{"ada"}, Limit: limit}); ; {
+				page, err := j.Find(ctx, "account", q)
+				if err != nil || len(page.Records) > limit {
+					t.Fatalf("%d records, %v", len(page.Records), err)
+				}
+				for _, r := range page.Records {
+					ids = append(ids, r.ID)
+				}
+				if q.After = page.Next; q.After == "" {
+					break
+				}
+			}
+			if diff := cmp.Diff([]string{"5", "4", "2", "1", "0"}, ids); diff != "" {
+				t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ package riverqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,6 +30,10 @@ const connections = 5
 // keepJobs is how long jobs stay in their table when they are over. Nothing is
 // read from them.
 const keepJobs = time.Hour
+
+// keepOffers is how long a job waits for a worker. A shard that is still free then
+// is offered again.
+const keepOffers = 24 * time.Hour
 
 // Queue is a [batch.Carrier]. It is safe for concurrent use.
 type Queue struct {
@@ -171,8 +176,12 @@ func (q *Queue) prepare(ctx context.Context) (*river.Client[pgx.Tx], error) {
 // Work implements [batch.Carrier].
 func (q *Queue) Work(ctx context.Context, plan string, n int, do func(batch.Shard)) error {
 	if _, err := q.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end before it began
+		}
 		return err
 	}
+	q.sweep(ctx)
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{do: do}); err != nil {
 		return fmt.Errorf("prepare worker: %w", err)
@@ -198,7 +207,21 @@ func (q *Queue) Work(ctx context.Context, plan string, n int, do func(batch.Shar
 		return failed(err, "start worker")
 	}
 	<-client.Stopped()
+	if ctx.Err() == nil {
+		return failed(errors.New("it stopped by itself"), "work")
+	}
 	return nil
+}
+
+// sweep deletes jobs that nobody took for long: those of a plan by which no worker
+// goes any more would stay for ever. If one should be needed after all, it is
+// offered again.
+func (q *Queue) sweep(ctx context.Context) {
+	_, err := q.pool.Exec(ctx, "DELETE FROM river_job WHERE kind = $1 AND state <> 'running' AND created_at < now() - $2 * interval '1 second'",
+		shardJob{}.Kind(), keepOffers.Seconds())
+	if err != nil && ctx.Err() == nil {
+		q.logger.WarnContext(ctx, "old jobs could not be deleted", "error", err.Error())
+	}
 }
 
 // worker hands shards on.

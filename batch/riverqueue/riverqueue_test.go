@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/postureproject/posture/batch"
@@ -132,5 +133,56 @@ func TestQueue_away(t *testing.T) {
 	_, err = riverqueue.New("postgres://posture:"+secret+"@:port/x", nil)
 	if fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), secret) {
 		t.Errorf("a connection string that is none: %v", err)
+	}
+}
+
+// Jobs that nobody will ever take do not stay: those of a plan that is given up.
+func TestQueue_Work_sweeps(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	q := open(t, dsn)
+	for plan, shards := range map[string][]batch.Shard{"old": {{Run: "r", Number: 1}, {Run: "r", Number: 2}}, "other": {{Run: "s"}}} {
+		if err := q.Offer(t.Context(), plan, shards); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), "UPDATE river_job SET created_at = now() - interval '2 days' WHERE queue = 'posture_batch_old'"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- q.Work(ctx, "new", 1, func(batch.Shard) {}) }()
+	left := func() (old, other int) {
+		err := conn.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE queue = 'posture_batch_old'), count(*) FILTER (WHERE queue = 'posture_batch_other') FROM river_job").Scan(&old, &other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return old, other
+	}
+	until(t, func() bool { old, _ := left(); return old == 0 })
+	if _, other := left(); other != 1 {
+		t.Error("a job was deleted that is wanted")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Who is told to end before it could begin has not failed, also when the server
+// cannot be reached.
+func TestQueue_Work_ended_before(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, dsn := range []string{pgtest.Database(t), "postgres://posture@127.0.0.1:1/posture"} {
+		if err := open(t, dsn).Work(ctx, "plan", 1, func(batch.Shard) {}); err != nil {
+			t.Errorf("work: %v", err)
+		}
 	}
 }

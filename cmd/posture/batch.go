@@ -164,7 +164,7 @@ func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.D
 	o.Progress, o.Deliver = p.show, true
 	r.Started = func(run batch.Run) { p.started(run.ID) }
 	run, err := h.Night(ctx, o, r)
-	if err != nil && run.ID != "" && p.begun() && ctx.Err() != nil {
+	if err != nil && p.begun() && fault.KindOf(err) != fault.Conflict { // else another process goes on with it
 		p.done()
 		_, _ = fmt.Fprintf(e.stderr, "Interrupted. It goes on with: posture batch --resume %s\n", run.ID)
 	}

@@ -36,7 +36,12 @@ func openStore(ctx context.Context, s config.Settings, o store.Options) (*store.
 			}
 		}
 	}
-	return store.Open(ctx, o)
+	kept, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	kept.LimitOutbox(s.OutboxBytes)
+	return kept, nil
 }
 
 // openLimit bounds how long a command that can do without the store waits for it.

@@ -82,6 +82,16 @@ func (l *ledger) People(_ context.Context, _, after string, _ int) ([]batch.Pers
 	return slices.DeleteFunc(slices.Clone(l.people), func(p batch.Person) bool { return p.Email <= after }), l.fails
 }
 
+func (l *ledger) PeopleByState(_ context.Context, run string) (map[batch.State]int, error) {
+	states := map[batch.State]int{}
+	if run == runID {
+		for _, p := range l.people {
+			states[p.State]++
+		}
+	}
+	return states, l.fails
+}
+
 func (l *ledger) BatchLease(context.Context) (batch.Lease, error) {
 	return batch.Lease{Run: runID, Holder: "somebody"}, l.fails
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait for another process.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // daemon is a running posture serve, or another command that goes on until it is
 // told to end.

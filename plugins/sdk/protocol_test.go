@@ -146,13 +146,13 @@ func TestListings(t *testing.T) {
 // The limit is for each wait, not for the whole listing, nor for the receiver.
 func TestListing_idle(t *testing.T) {
 	t.Parallel()
-	const idle = 200 * time.Millisecond
+	const idle = time.Second
 	var stopped error
 	done := make(chan struct{})
 	client := open(t, &fake{listDevices: func(ctx context.Context, send func(device.Device) error) error {
 		defer close(done)
 		for range 4 {
-			time.Sleep(idle / 2) // this is about real waiting over a connection
+			time.Sleep(idle / 3) // this is about real waiting over a connection
 			for _, d := range many(50) {
 				if err := send(d); err != nil {
 					return err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,8 +281,16 @@ func TestCancel(t *testing.T) {
 			server.Faults.Add(fault)
 			// Cancelled, as the driver drops a connection whose deadline has passed.
 			ctx, cancel := context.WithCancel(t.Context())
+			var cancelled sync.WaitGroup
+			defer cancelled.Wait()
 			defer cancel()
-			defer time.AfterFunc(100*time.Millisecond, cancel).Stop()
+			cancelled.Go(func() {
+				for server.Faults.Queries() == 0 && ctx.Err() == nil {
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(50 * time.Millisecond)
+				cancel()
+			})
 			result, err := db.QueryContext(ctx, "SELECT 1")
 			if err == nil {
 				for result.Next() {
