@@ -97,19 +97,19 @@ func findJournal(keys int) string {
 // page reads the records of a page: until the limit, or until they are large.
 func (j journalOf) page(ctx context.Context, rows *sql.Rows, limit int) (journal.Page, error) {
 	var (
-		page journal.Page
-		last journal.Cursor
-		size int
+		page       journal.Page
+		last, here journal.Cursor
+		size, read int
 	)
 	for rows.Next() {
 		var (
-			r    journal.Record
-			here journal.Cursor
-			doc  sql.RawBytes
+			r   journal.Record
+			doc sql.RawBytes
 		)
 		if err := rows.Scan(&here.Number, &r.ID, &here.At, &doc); err != nil {
 			return page, err
 		}
+		read++
 		kept, err := j.store.codec.text(doc)
 		if err != nil {
 			// One damaged record shall not hide all others.
@@ -122,6 +122,9 @@ func (j journalOf) page(ctx context.Context, rows *sql.Rows, limit int) (journal
 		}
 		r.At, r.Body = time.UnixMicro(here.At).UTC(), append([]byte(nil), kept...)
 		page.Records, last = append(page.Records, r), here
+	}
+	if read > limit { // some of those were damaged, and there may be more below
+		page.Next = here.String()
 	}
 	return page, rows.Err()
 }

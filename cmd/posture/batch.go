@@ -20,7 +20,7 @@ import (
 
 type batchFlags struct {
 	limit       int
-	timeout     time.Duration
+	timeout     timeLimit
 	collectOnly bool
 	resume      string
 	asJSON      bool
@@ -34,22 +34,21 @@ func newBatch(env *environment) *cobra.Command {
 		Long: `Scan everybody: the addresses of FILE (one per line; - for standard input), or
 without FILE everybody whom the sources list or who owns a device. Sources that can
 list their devices are read once; the others are asked about each person. Every
-person goes to the sinks as soon as he is through, the summary at the end.
+person goes to the sinks as soon as they are through, the summary at the end.
 
 The run's id is printed first, on standard error. A run that was interrupted goes
 on with --resume; nobody is scanned or sent twice. One run goes on at a time.
 
-Exit status: 0 everybody complete, 1 usage or configuration, 2 of some people some
-source failed, 3 of everybody all sources failed.`,
+Exit status: 0 everybody complete, 1 usage, configuration, or a run that could not
+be finished, 2 some source failed for somebody, 3 every source failed for everybody,
+130 ended by Ctrl-C.`,
 		Example: "  posture batch\n  posture batch people.txt --limit 20 --json\n  posture batch --resume 20260301T020000.000-1f2e3d4c",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := batch.Request{Resume: f.resume, CollectOnly: f.collectOnly}
 			switch {
-			case f.limit < 1:
-				return fault.InvalidField("--limit", fmt.Sprint(f.limit), "is too small", "write 1 or more")
-			case cmd.Flags().Changed("timeout") && f.timeout <= 0:
-				return badTimeout(f.timeout)
+			case cmd.Flags().Changed("limit") && f.limit < 1:
+				return badLimit(f.limit)
 			case f.resume != "" && (len(args) > 0 || f.collectOnly):
 				return errors.New("--resume goes on with a run as it was begun: leave out FILE and --collect-only")
 			case len(args) > 0:
@@ -59,27 +58,23 @@ source failed, 3 of everybody all sources failed.`,
 				}
 				request.People = people
 			}
-			limit := 0 // as configured
-			if cmd.Flags().Changed("limit") {
-				limit = f.limit
-			}
-			run, err := env.batch(cmd.Context(), request, f.timeout, host.NightOptions{Limit: limit})
+			run, err := env.batch(cmd.Context(), request, time.Duration(f.timeout), host.NightOptions{Limit: f.limit})
 			if err != nil {
 				return err
 			}
 			if f.asJSON {
-				err = env.writeJSON(run)
+				err = env.writeJSON(run.Run)
 			} else {
-				err = env.reportRun(batch.Detail{Run: run, State: "finished", Phase: run.Phase.String(), CollectOnly: run.CollectOnly})
+				err = env.reportRun(run)
 			}
 			if err != nil {
 				return err
 			}
-			return statusOfRun(run)
+			return statusOfRun(run.Run)
 		},
 	}
-	cmd.Flags().IntVar(&f.limit, "limit", 10, "scan at most `N` people at once (default: batch.limit of the configuration)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, timeoutUsage)
+	peopleAtOnce(cmd, &f.limit)
+	cmd.Flags().Var(&f.timeout, "timeout", timeoutUsage)
 	cmd.Flags().BoolVar(&f.collectOnly, "collect-only", false, "store the answers, but send nothing to any sink")
 	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with the interrupted run `RUN`")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end")
