@@ -10,6 +10,7 @@ import (
 
 	"github.com/postureproject/posture/batch"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/store"
 )
 
 // stopAfter makes a run and stops it when so many people were asked about.
@@ -202,5 +203,123 @@ func TestEngine_Run_limit_above_shards(t *testing.T) {
 	b.mustRun(batch.Request{})
 	if most := b.company.most.Load(); most <= 10 || most > 16 {
 		t.Errorf("%d people in hand at most, want 16", most)
+	}
+}
+
+// Who is told to stop, leader or worker, gives back what is not finished, so that
+// nobody need wait for a sign of life.
+func TestEngine_stopped_gives_back(t *testing.T) {
+	t.Parallel()
+	for name, stopped := range map[string]func(b *bundle) batch.Run{
+		"leader": func(b *bundle) batch.Run { return b.stopAfter(3) },
+		"worker": func(b *bundle) batch.Run {
+			run := batch.Run{ID: batch.NewID(today()), StartedAt: today(), Phase: batch.Scanning, Statistics: batch.Statistics{}}
+			shard := batch.Shard{Run: run.ID, Round: 1, First: email(0), Last: email(19)}
+			var everybody []string
+			for i := range 20 {
+				everybody = append(everybody, email(i))
+			}
+			carrier := &lasting{queued: []batch.Shard{shard}}
+			b.options.Carrier = carrier
+			if err := b.store.CreateBatchRun(b.Context(), run, everybody); err != nil {
+				b.Fatal(err)
+			}
+			if err := b.store.AdvanceBatchRun(b.Context(), run, []batch.Shard{shard}); err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(b.Context())
+			defer stop()
+			var asked atomic.Int64
+			b.company.asked = func(string) {
+				if asked.Add(1) == 3 {
+					stop()
+				}
+			}
+			if err := batch.New(b.options).Work(ctx); err != nil {
+				b.Errorf("work: %v", err)
+			}
+			return run
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, 20)
+			b.options.Limit, b.options.ShardSize = 1, 20
+			run := stopped(b)
+			free, taken, _, err := b.store.OpenShards(t.Context(), run.ID, 1, 5)
+			if err != nil || len(free) != 1 || len(taken) != 0 {
+				t.Errorf("shards that are free %v, taken %v, error %v; want one that is free", free, taken, err)
+			}
+			states, err := b.store.PeopleByState(t.Context(), run.ID)
+			if done := states[batch.Done]; err != nil || done < 3 || done > 4 {
+				t.Errorf("%d people are settled, error %v; want those in hand", done, err)
+			}
+		})
+	}
+}
+
+// recording is a carrier that remembers what was offered.
+type recording struct {
+	lasting
+	offered []batch.Shard
+}
+
+func (r *recording) Offer(ctx context.Context, plan string, shards []batch.Shard) error {
+	r.offered = append(r.offered, shards...) // only whoever leads the run offers
+	return r.lasting.Offer(ctx, plan, shards)
+}
+
+// Who goes on with a run makes its free shards anew, so that offers made before, which
+// may be lost or wait for workers of another plan, stand in nobody's way.
+func TestEngine_Run_resumed_offers_anew(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 30)
+	before, after := &recording{}, &recording{}
+	b.options.Carrier, b.options.Limit = before, 1
+	run := b.stopAfter(3)
+	b.options.Carrier = after
+	// Whoever led it was killed, as far as anybody can see.
+	seen, err := b.store.BatchLease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.TakeBatchLease(t.Context(), seen, batch.Lease{Holder: "killed", Run: run.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if again := b.mustRun(batch.Request{Resume: run.ID}); again.Complete != 30 {
+		t.Errorf("resumed %+v", again)
+	}
+	if len(before.offered) != 6 {
+		t.Errorf("offered before %v, want six shards", before.offered)
+	}
+	for _, s := range after.offered {
+		if slices.ContainsFunc(before.offered, func(o batch.Shard) bool { return o.Number == s.Number && o.Beat == s.Beat }) {
+			t.Errorf("%+v was offered before", s)
+		}
+	}
+}
+
+// unkind is a store that cannot settle anybody, for a reason that does not pass.
+type unkind struct{ *store.Store }
+
+func (unkind) FinishPeople(context.Context, string, []batch.Finished) ([]bool, error) {
+	return nil, fault.New(fault.Internal, "the store is broken")
+}
+
+// When nobody can be settled the run fails, and no shard counts as done.
+func TestEngine_Run_store_broken(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 10)
+	b.options.Store = unkind{b.store}
+	run, err := b.run(batch.Request{})
+	if fault.KindOf(err) != fault.Internal {
+		t.Errorf("got %v, want why nobody was settled", err)
+	}
+	if _, _, left, err := b.store.OpenShards(t.Context(), run.ID, 1, 5); err != nil || left != 2 {
+		t.Errorf("%d shards are left, error %v; want both", left, err)
+	}
+	b.options.Store = b.store
+	if again := b.mustRun(batch.Request{Resume: run.ID}); again.Complete != 10 {
+		t.Errorf("resumed %+v", again)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/postureproject/posture/fault"
 )
 
 const (
@@ -85,14 +87,18 @@ func (x *execution) retry() error {
 	return x.advance(Sending, nil)
 }
 
-// lateRound is the first round of those who became known after the first one.
-const lateRound = 3
+const (
+	// lateRound is the first round of those who became known after the first one.
+	lateRound = 3
+	// lateRounds is how many such rounds there are at most; one is the rule.
+	lateRounds = 20
+)
 
 // late scans, like everybody else, those who became known only after the shards of
 // the first round were made, round after round until nobody is left: the shards that
 // an interrupted attempt has made of a round stay as they are, and may lack people.
 func (x *execution) late() error {
-	for round := lateRound; ; round++ {
+	for round := lateRound; round < lateRound+lateRounds; round++ {
 		shards, err := x.shards(round, Pending)
 		if err != nil || len(shards) == 0 {
 			return err
@@ -103,6 +109,10 @@ func (x *execution) late() error {
 		if err := x.work(round); err != nil {
 			return err
 		}
+	}
+	return &fault.Error{
+		Kind: fault.Internal, Op: "scan", Subject: x.run.ID, Message: "people of the run stay unsettled although all shards are done",
+		Remedy: "make a new run",
 	}
 }
 

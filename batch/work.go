@@ -141,7 +141,7 @@ func (t *team) look() {
 			if err == nil && run.Plan != "" && run.Plan != t.e.planID() {
 				told = lease.Run
 				t.e.o.Logger.WarnContext(t.stop, "this worker does not take part in the run, which goes by other sources, sinks or policy",
-					"run", lease.Run, "leader", lease.Holder, "remedy", "give the worker the leader's configuration and start it again")
+					"run", lease.Run, "leader", lease.Holder, "remedy", "give the worker the leader's configuration, see that all its plugins start, and start it again")
 			}
 		}
 		select {

@@ -132,7 +132,7 @@ func normalise(n *node) {
 		return
 	}
 	if text := n.text(); n.kind == kindText && n.shape.duration() {
-		if d, err := parseDuration(text); err == nil {
+		if d, err := ParseDuration(text); err == nil {
 			n.scalar = d.String()
 		}
 		return

@@ -11,10 +11,10 @@ import (
 // errDuration says what a length of time looks like.
 var errDuration = errors.New("write seconds, or a number with a unit such as 90s, 12h or 30d")
 
-// parseDuration reads a length of time: a number of seconds, or numbers with
+// ParseDuration reads a length of time as the configuration has it: a number of seconds, or numbers with
 // units as [time.ParseDuration] knows them, and d for days of 24 hours before
 // them. It is never negative.
-func parseDuration(text string) (time.Duration, error) {
+func ParseDuration(text string) (time.Duration, error) {
 	text = strings.TrimSpace(text)
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
 		return scale(seconds, time.Second)

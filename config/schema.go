@@ -60,7 +60,7 @@ func newSchema(owner string, raw []byte) (*schema, error) {
 func validDuration(v any) error {
 	switch v := v.(type) {
 	case string:
-		_, err := parseDuration(v)
+		_, err := ParseDuration(v)
 		return err
 	case nil, bool, []any, map[string]any:
 		return nil // the type says it
@@ -69,7 +69,7 @@ func validDuration(v any) error {
 		if err != nil {
 			return err
 		}
-		_, err = parseDuration(string(text))
+		_, err = ParseDuration(string(text))
 		return err
 	}
 }

@@ -200,7 +200,7 @@ func (r reader) section(key string) reader {
 
 // length gives a length of time that may be zero.
 func (r reader) length(key string) time.Duration {
-	if d, err := parseDuration(fmt.Sprint(r.value(key))); err == nil {
+	if d, err := ParseDuration(fmt.Sprint(r.value(key))); err == nil {
 		return d
 	}
 	return r.limit(key)
@@ -254,7 +254,7 @@ func (r reader) integer(key string) int {
 // limit gives a length of time; zero and what was refused stand for the default.
 func (r reader) limit(key string) time.Duration {
 	for _, v := range []any{r.value(key), r.def(key)} {
-		if d, err := parseDuration(fmt.Sprint(v)); err == nil && d > 0 {
+		if d, err := ParseDuration(fmt.Sprint(v)); err == nil && d > 0 {
 			return d
 		}
 	}

@@ -277,7 +277,7 @@ func secretValues(schema []byte, block json.RawMessage) []string {
 // pipeline joins the running plugins and the stages.
 func (b *builder) pipeline(sup *supervise.Supervisor, stages localStages, policy *practices.Policy) *scan.Pipeline {
 	p := &scan.Pipeline{
-		Sources: sourcesOf(sup, b.settings), Policy: policy, Timeout: b.settings.ScanTimeout, Now: b.o.Now,
+		Sources: b.o.sources(sup, b.settings), Policy: policy, Timeout: b.settings.ScanTimeout, Now: b.o.Now,
 		Merge: device.MergeOptions{Placeholders: b.settings.PlaceholderIdentifiers},
 	}
 	for _, name := range b.settings.DeviceTransforms {
@@ -297,12 +297,22 @@ func (b *builder) pipeline(sup *supervise.Supervisor, stages localStages, policy
 	return p
 }
 
-// sourcesOf describes the plugins as the pipeline sees them. Those that only
+// described tells what a plugin is: what it has said itself, or, before it has ever
+// started, what is known of a built-in one.
+func (o Options) described(p *supervise.Plugin) (sdk.Description, bool) {
+	d, known := p.Description()
+	if !known && o.Describe != nil {
+		return o.Describe(p.Name())
+	}
+	return d, known
+}
+
+// sources describes the plugins as the pipeline sees them. Those that only
 // transform are no sources.
-func sourcesOf(sup *supervise.Supervisor, s config.Settings) []scan.Source {
+func (o Options) sources(sup *supervise.Supervisor, s config.Settings) []scan.Source {
 	var sources []scan.Source
 	for _, p := range sup.Plugins() {
-		d, known := p.Description()
+		d, known := o.described(p)
 		if !known {
 			if slices.Contains(s.DeviceTransforms, p.Name()) || slices.Contains(s.EventTransforms, p.Name()) {
 				continue

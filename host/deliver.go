@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -154,20 +155,20 @@ func (h *Host) sinkEvent(sink, code, message, hint string) {
 // whoever asked would wait: a store that hangs must not hold up answers.
 const passOnLimit = 5 * time.Second
 
-// enqueue puts a document into the queue of every sink that takes its kind.
+// enqueue puts a document into the queue of every sink that takes its kind. That
+// there is no room for one of them keeps it from no other.
 func (h *Host) enqueue(ctx context.Context, d device.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, passOnLimit)
 	defer cancel()
 	sinks := h.sinks(d.Kind)
-	for _, sink := range sinks {
-		if err := h.o.Store.EnqueueDeliveries(ctx, sink, []device.Delivery{d}); err != nil {
-			return err
-		}
+	failed := make([]error, len(sinks))
+	for i, sink := range sinks {
+		failed[i] = h.o.Store.EnqueueDeliveries(ctx, sink, []device.Delivery{d})
 	}
 	if len(sinks) > 0 && h.deliverer != nil {
 		h.deliverer.wake()
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // Access is one look at somebody's records.

@@ -19,6 +19,7 @@ import (
 	"github.com/postureproject/posture/host/recall"
 	"github.com/postureproject/posture/host/scan"
 	"github.com/postureproject/posture/host/supervise"
+	"github.com/postureproject/posture/plugins/sdk"
 	"github.com/postureproject/posture/store"
 )
 
@@ -32,6 +33,9 @@ type Options struct {
 	Executable string
 	// Builtin names the built-in plugins.
 	Builtin []string
+	// Describe tells what a built-in plugin is, also before it has started; nil
+	// leaves that to the plugins.
+	Describe func(name string) (sdk.Description, bool)
 	// Only limits the plugins to these; empty means all that are configured.
 	Only []string
 	// Now is the clock that ages are measured by; time.Now when nil.
@@ -232,7 +236,7 @@ func (h *Host) Pipeline() *scan.Pipeline {
 		return g.pipeline
 	}
 	refreshed := *g.pipeline
-	refreshed.Sources = sourcesOf(h.sup, g.settings)
+	refreshed.Sources = h.o.sources(h.sup, g.settings)
 	return &refreshed
 }
 

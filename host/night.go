@@ -54,7 +54,7 @@ func (h *Host) nightEngine(o NightOptions, failures *nightFailures) *batch.Engin
 	if o.Limit <= 0 {
 		o.Limit = active.settings.Batch.Limit
 	}
-	n := night{host: h, pipeline: active.pipeline}
+	n := night{host: h, pipeline: h.Pipeline()}
 	return batch.New(batch.Options{
 		Store: h.o.Store, Sources: n, Scanner: n, Holder: holder(), Carrier: h.o.Carrier, Setup: setupOf(active),
 		PersonSinks: h.sinks(device.DeliverDevice), SummarySinks: h.sinks(device.DeliverSummary),
@@ -242,11 +242,12 @@ func (n night) Assemble(_ context.Context, email string, collections []device.Co
 	return n.pipeline.Assemble(email, collections, outcomes)
 }
 
-// sinks names the plugins that take deliveries of a kind.
+// sinks names the plugins that take deliveries of a kind, also those that have not
+// started yet: what is for them waits in the outbox.
 func (h *Host) sinks(kind string) []string {
 	var names []string
 	for _, p := range h.sup.Plugins() {
-		d, known := p.Description()
+		d, known := h.o.described(p)
 		if !known || !d.Has(sdk.CapDeliver) {
 			continue
 		}

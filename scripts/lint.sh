@@ -31,7 +31,7 @@ step generated code
 tool google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 tool google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
+trap 'rm -rf "$fresh"; tell_missing' EXIT
 (cd plugins/sdk/proto && buf generate --output "$fresh/proto")
 diff -r "$fresh/pluginv1" plugins/sdk/pluginv1 || { echo "run make proto"; failed=1; }
 

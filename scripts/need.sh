@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Shared by the scripts beside it: what a machine must have, installed where that
-# is allowed, and named where it is not. Source it; it sets nothing else.
+# is allowed, and named where it is not, at once and once more at the end. Source
+# it; it sets nothing else.
 
 # have COMMAND-OR-PATTERN tells whether a command, or a file that fits, is there.
 have() {
@@ -19,10 +20,23 @@ need() {
 			{ apt-get update -q >/dev/null 2>&1 && apt-get install -y -q "$2" >/dev/null 2>&1; }
 		have "$1" && return 0
 	fi
-	echo "MISSING: $1 (Debian package $2); did not run: $3" >&2
+	missing "$1 (Debian package $2); did not run: $3"
 	[ -z "${CI:-}" ] || exit 1
 	return 1
 }
+
+# missing TEXT names what a machine does not have.
+missing() {
+	echo "MISSING: $1" >&2
+	missed+=("$1")
+}
+
+# tell_missing repeats it, for a reader who sees the end only.
+tell_missing() {
+	[ ${#missed[@]} = 0 ] || printf 'MISSING: %s\n' "${missed[@]}" >&2
+}
+missed=()
+trap tell_missing EXIT
 
 # tool MODULE@VERSION installs a Go program into .tools once per version.
 tool() {

@@ -6,8 +6,10 @@ cd "$(dirname "$0")/.."
 . scripts/need.sh
 
 need shellcheck shellcheck "the check of the Mac scripts" || export POSTURE_TEST_SKIP_SHELLCHECK=1
-if ! need python3 python3 "the plugin in Python" || ! internal/acceptance/testdata/pyplugin/setup.sh; then
-	echo "MISSING: a Python environment with grpcio; did not run: the plugin in Python" >&2
+if ! need python3 python3 "the plugin in Python"; then
+	export POSTURE_TEST_SKIP_PYTHON=1
+elif ! internal/acceptance/testdata/pyplugin/setup.sh; then
+	missing "a Python environment with grpcio; did not run: the plugin in Python"
 	[ -z "${CI:-}" ] || exit 1
 	export POSTURE_TEST_SKIP_PYTHON=1
 fi

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/postureproject/posture/batch"
@@ -140,15 +141,22 @@ func (s *Store) AdvanceBatchRun(ctx context.Context, r batch.Run, shards []batch
 		if err != nil || !moved {
 			return err
 		}
-		for _, shard := range shards {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO batch_shards
-(run, round, number, first_email, last_email, worker, beat, done) VALUES ($1, $2, $3, $4, $5, '', 0, 0)
-ON CONFLICT (run, round, number) DO NOTHING`, r.ID, shard.Round, shard.Number, shard.First, shard.Last); err != nil {
-				return err
-			}
-		}
-		return nil
+		return addShards(ctx, tx, r.ID, shards)
 	})
+}
+
+func addShards(ctx context.Context, tx *sql.Tx, run string, shards []batch.Shard) error {
+	for some := range slices.Chunk(shards, rowsAtOnce) {
+		args := make([]any, 0, 5*len(some))
+		for _, s := range some {
+			args = append(args, run, s.Round, s.Number, s.First, s.Last)
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO batch_shards (run, round, number, first_email, last_email, worker, beat, done) VALUES "+
+			rowsOf(len(some), 5, ", '', 0, 0")+" ON CONFLICT (run, round, number) DO NOTHING", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changed reports whether a statement changed a row.

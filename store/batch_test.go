@@ -314,6 +314,31 @@ func TestStore_Stage(t *testing.T) {
 	})
 }
 
+// Many shards at once fit into statements of every engine, and those that there are stay as they are.
+func TestStore_AdvanceBatchRun_many(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		s := open(t)
+		r := newRun(t, s, "run", 0)
+		r.Phase = batch.Scanning
+		shards := make([]batch.Shard, 1203)
+		for i := range shards {
+			shards[i] = batch.Shard{Run: r.ID, Round: 1, Number: i, First: person(2 * i), Last: person(2*i + 1)}
+		}
+		for _, some := range [][]batch.Shard{shards[:2], shards} {
+			if err := s.AdvanceBatchRun(t.Context(), r, some); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := s.TakeShard(t.Context(), shards[0], "w"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		free, taken, left, err := s.OpenShards(t.Context(), r.ID, 1, 5000)
+		check(t, "free", err, shards[1:], free)
+		check(t, "taken and left", err, []int{1, 1203}, []int{len(taken), left})
+	})
+}
+
 // Many people at once fit into statements of every engine.
 func TestStore_AddPeople_many(t *testing.T) {
 	t.Parallel()
@@ -440,6 +465,8 @@ func TestStore_TakeShard(t *testing.T) {
 		check(t, "free a silent one's", err, true, freed)
 		mine, err = s.BeatShard(ctx, again, "x")
 		check(t, "beat for what is lost", err, false, mine)
+		_, mine, err = s.TakeShard(ctx, again, "y")
+		check(t, "take as it was seen long ago", err, false, mine)
 		seen.Beat++
 		_, mine, err = s.TakeShard(ctx, seen, "y")
 		check(t, "take what was freed", err, true, mine)

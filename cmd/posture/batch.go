@@ -79,7 +79,6 @@ be finished, 2 some source failed for somebody, 3 every source failed for everyb
 	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with the interrupted run `RUN`")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end")
 	completeFlag(cmd, "resume", env.completeUnfinished)
-	completeFlag(cmd, "limit", cobra.NoFileCompletions)
 	completeFlag(cmd, "timeout", completeTimeout)
 	cmd.AddCommand(newBatchList(env), newBatchShow(env))
 	return cmd
@@ -97,54 +96,64 @@ func statusOfRun(r batch.Run) error {
 	}
 }
 
+// oneAddressALine is what to do about a list of people that cannot be read.
+const oneAddressALine = "write one address per line, such as ada@example.com"
+
 // readPeople reads addresses, one per line. Blank lines and what follows a # are
-// left out.
+// left out; an error names the line that is no address.
 func (e *environment) readPeople(path string) ([]string, error) {
-	in := e.stdin
+	in, name := e.stdin, "standard input"
 	if path != "-" {
 		file, err := os.Open(path) //nolint:gosec // the file that the user names
 		if err != nil {
 			return nil, &fault.Error{Kind: fault.Invalid, Op: "read people", Err: err, Remedy: "name a file with one address per line, or - for standard input"}
 		}
 		defer func() { _ = file.Close() }()
-		in = file
+		in, name = file, path
 	}
-	return scanPeople(in)
+	return scanPeople(in, name)
 }
 
-func scanPeople(in io.Reader) ([]string, error) {
+func scanPeople(in io.Reader, name string) ([]string, error) {
 	people := []string{}
 	lines := bufio.NewScanner(in)
+	number := 0
 	for lines.Scan() {
+		number++
 		line, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\uFEFF"), "#")
-		if line = strings.TrimSpace(line); line != "" {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case !isAddress(line):
+			return nil, fault.InvalidField(fmt.Sprintf("%s:%d", name, number), line, "is not an e-mail address", oneAddressALine)
+		default:
 			people = append(people, line)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fault.Wrap(err, "read people", "")
+		return nil, &fault.Error{Kind: fault.Invalid, Op: "read people", Subject: fmt.Sprintf("%s:%d", name, number+1), Err: err, Remedy: oneAddressALine}
 	}
 	if len(people) == 0 {
-		return nil, fault.InvalidField("FILE", "", "names nobody", "write one address per line, such as ada@example.com")
+		return nil, fault.InvalidField("FILE", "", "names nobody", oneAddressALine)
 	}
 	return people, nil
 }
 
-// batch makes a run with a host of its own.
-func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.Duration, o host.NightOptions) (batch.Run, error) {
+// batch makes a run with a host of its own, and gives what is known of it at its end.
+func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.Duration, o host.NightOptions) (batch.Detail, error) {
 	file, load, err := e.loadOnce()
 	if err != nil {
-		return batch.Run{}, err
+		return batch.Detail{}, err
 	}
 	kept, err := openStore(ctx, file.Settings(), store.Options{Logger: e.logger()})
 	if err != nil {
-		return batch.Run{}, err
+		return batch.Detail{}, err
 	}
 	defer func() { _ = kept.Close() }()
 	options := e.options(load, e.logger())
 	carrier, closeCarrier, err := openCarrier(file.Settings(), e.logger())
 	if err != nil {
-		return batch.Run{}, err
+		return batch.Detail{}, err
 	}
 	defer closeCarrier()
 	options.Store, options.Carrier, options.Timeout = kept, carrier, timeout
@@ -153,9 +162,12 @@ func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.D
 	p.bar.say("starting plugins")
 	h, err := host.Open(ctx, options)
 	if err != nil {
-		return batch.Run{}, err
+		return batch.Detail{}, err
 	}
 	defer h.Close()
+	if len(h.Pipeline().Sources) == 0 {
+		return batch.Detail{}, noSource(nil)
+	}
 	o.Progress, o.Deliver = p.show, true
 	r.Started = func(run batch.Run) { p.started(run.ID) }
 	run, err := h.Night(ctx, o, r)
@@ -163,5 +175,8 @@ func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.D
 		p.done()
 		_, _ = fmt.Fprintf(e.stderr, "Interrupted. It goes on with: posture batch --resume %s\n", run.ID)
 	}
-	return run, err
+	if err != nil {
+		return batch.Detail{}, err
+	}
+	return batch.Show(ctx, kept, run.ID)
 }

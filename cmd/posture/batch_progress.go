@@ -57,6 +57,10 @@ func (p *runProgress) show(now batch.Progress) {
 	}
 	if now.Phase != p.phase || p.since.IsZero() {
 		p.phase, p.since, p.before = now.Phase, time.Now(), done(now)
+		if p.people != nil { // another bar, with a rate of its own
+			_ = p.people.Clear()
+			p.people = nil
+		}
 	}
 	switch {
 	case !p.bar.visible:
@@ -67,7 +71,7 @@ func (p *runProgress) show(now batch.Progress) {
 	case now.Phase == batch.Reading:
 		if time.Since(p.told) >= 100*time.Millisecond {
 			p.told = time.Now()
-			p.bar.say(fmt.Sprintf("reading the sources' lists: %s, %s", plural(now.Listed, "device"), people(now.People)))
+			p.bar.say("reading the sources' lists: " + listed(now))
 		}
 	default:
 		p.draw(now)
@@ -87,7 +91,23 @@ func (p *runProgress) draw(now batch.Progress) {
 	_ = p.people.Set(done(now))
 }
 
-func done(now batch.Progress) int { return now.Settled() + now.Waiting }
+// done counts who is through with what goes on: while people are scanned, also
+// those who are put back for the second try.
+func done(now batch.Progress) int {
+	if now.Phase == batch.Scanning {
+		return now.Settled() + now.Waiting
+	}
+	return now.Settled()
+}
+
+// listed says what was read; how many people they are of is known at the end only.
+func listed(now batch.Progress) string {
+	text := plural(now.Listed, "device")
+	if now.People > 0 {
+		text += ", " + people(now.People)
+	}
+	return text
+}
 
 func people(n int) string {
 	if n == 1 {
@@ -112,7 +132,7 @@ func failures(now batch.Progress) string {
 // line says in one line how far the run is.
 func (p *runProgress) line(now batch.Progress) string {
 	if now.Phase == batch.Reading {
-		return fmt.Sprintf("%s: %s, %s", now.Phase, plural(now.Listed, "device"), people(now.People))
+		return now.Phase.String() + ": " + listed(now)
 	}
 	text := fmt.Sprintf("%s: %d of %s%s", now.Phase, done(now), people(now.People), failures(now))
 	rate := float64(done(now)-p.before) / time.Since(p.since).Seconds()

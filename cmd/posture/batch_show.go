@@ -155,18 +155,30 @@ func (e *environment) reportRun(r batch.Detail) error {
 		out.line("")
 		out.statistics(r.Statistics)
 	}
-	for _, l := range r.Listings {
-		if l.Failure == nil || l.Failure.Error == nil {
-			continue
-		}
+	out.failedListings(r.Listings)
+	if r.Partial+r.Failed > 0 {
 		out.line("")
-		out.line("%s", out.styles.render(out.styles.critical, wrap(fmt.Sprintf("Failed: the list of %s: %s", l.Source, printable(*l.Failure.Error)), "  ", out.width)))
-		if l.Failure.Remedy != "" {
-			out.line("%s", wrap("→ "+printable(l.Failure.Remedy), "    ", out.width))
-		}
+		out.line("  What failed, for how many, and what to do: posture events list")
 	}
 	_, err := fmt.Fprint(e.stdout, out.b.String())
 	return err
+}
+
+// failedListings writes which lists could not be read; those of one source that
+// failed alike, its devices and its users, together.
+func (r *reporter) failedListings(listings []batch.Listing) {
+	told := map[string]bool{}
+	for _, l := range listings {
+		if l.Failure == nil || l.Failure.Error == nil || told[*l.Failure.Error] {
+			continue
+		}
+		told[*l.Failure.Error] = true
+		r.line("")
+		r.line("%s", r.styles.render(r.styles.critical, wrap(fmt.Sprintf("Failed: what %s lists: %s", l.Failure.Plugin, printable(*l.Failure.Error)), "  ", r.width)))
+		if l.Failure.Remedy != "" {
+			r.line("%s", wrap("→ "+printable(l.Failure.Remedy), "    ", r.width))
+		}
+	}
 }
 
 // statistics writes how many devices have which verdict on each practice.

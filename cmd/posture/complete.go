@@ -1,12 +1,15 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/plugins/builtin"
+	"github.com/postureproject/posture/plugins/sdk"
+	"github.com/postureproject/posture/transforms"
 )
 
 // completer suggests words for a shell's completion.
@@ -22,6 +25,22 @@ func (e *environment) completeConfigured(_ *cobra.Command, _ []string, begun str
 		}
 	}
 	return beginning(names, begun)
+}
+
+// completeSources suggests what is configured, without what is built in and no
+// source.
+func (e *environment) completeSources(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	names, directive := e.completeConfigured(cmd, args, begun)
+	return slices.DeleteFunc(names, isNoSource), directive
+}
+
+// isNoSource reports whether a name is that of a built-in sink or transform.
+func isNoSource(name string) bool {
+	if _, transform := transforms.Summaries()[name]; transform {
+		return true
+	}
+	d, builtIn := builtin.Describe(name)
+	return builtIn && d.Has(sdk.CapDeliver)
 }
 
 func completeNamespaces(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {

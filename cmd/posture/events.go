@@ -46,60 +46,6 @@ func (e *environment) withEvents(ctx context.Context, do func(*adminevent.Record
 	return err
 }
 
-// eventFlags are the options that choose events, by the parameters of the API
-// that they stand for.
-type eventFlags struct {
-	lists  map[string]*[]string
-	single map[string]*string
-}
-
-func newEventFlags(cmd *cobra.Command) eventFlags {
-	f := eventFlags{lists: map[string]*[]string{}, single: map[string]*string{}}
-	one := func(flag, parameter, usage string) {
-		f.single[parameter] = cmd.Flags().String(flag, "", usage)
-	}
-	several := func(flag, parameter, usage string, choices ...string) {
-		f.lists[parameter] = cmd.Flags().StringArray(flag, nil, usage+" (may be repeated)")
-		completeFlag(cmd, flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
-	}
-	one("from", "from", "only what occurred since `TIME`: 2026-03-01T12:00:00Z, or how long ago, such as 24h")
-	one("until", "until", "only what last occurred until `TIME`")
-	several("source", "source", "only failures of the source `NAME`")
-	several("code", "code", "only failures with the `CODE`, such as source-timeout", adminevent.CodeSourceUnreachable, adminevent.CodeSourceTimeout,
-		adminevent.CodeSourceAuthFailed, adminevent.CodeSourceRateLimited, adminevent.CodeSourceBadResponse, adminevent.CodeSubjectNotFound,
-		adminevent.CodeSubjectAmbiguous, adminevent.CodeInternalError, adminevent.CodeRunIncomplete)
-	several("level", "level", "only the `LEVEL`: error, warning, info, success", "error", "warning", "info", "success")
-	several("resource", "resourceName", "only about `WHAT`: an address, a serial number, a source's name")
-	several("resource-type", "resourceType", "only about the `TYPE`: User, Device, Data Source, Batch Run",
-		adminevent.ResourceUser, adminevent.ResourceDevice, adminevent.ResourceSource, adminevent.ResourceBatchRun)
-	several("domain", "domain", "only of the `DOMAIN`: Posture Checks, Data Sources", adminevent.DomainChecks, adminevent.DomainSources)
-	one("ad-hoc", "adHoc", "`true`: only scans that somebody asked for; false: only others")
-	completeFlag(cmd, "ad-hoc", cobra.FixedCompletions([]string{"true", "false"}, cobra.ShellCompDirectiveNoFileComp))
-	return f
-}
-
-// query gives what the options ask for.
-func (f eventFlags) query(more url.Values) (adminevent.Query, error) {
-	values := url.Values{}
-	for name, list := range more {
-		values[name] = list
-	}
-	for parameter, list := range f.lists {
-		values[parameter] = *list
-	}
-	for parameter, value := range f.single {
-		if *value == "" {
-			continue
-		}
-		text := *value
-		if ago, err := time.ParseDuration(text); err == nil && (parameter == "from" || parameter == "until") {
-			text = time.Now().Add(-ago.Abs()).UTC().Format(time.RFC3339Nano)
-		}
-		values.Set(parameter, text)
-	}
-	return adminevent.ParseQuery(values)
-}
-
 // eventsShown is how many events are listed for people unless they say otherwise.
 const eventsShown = 50
 
@@ -118,7 +64,7 @@ func newEventsList(env *environment) *cobra.Command {
 	}
 	flags := newEventFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print all as one JSON array")
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most so `MANY`; 0 means 50, or all with --json")
+	cmd.Flags().IntVar(&limit, "limit", 0, "show at most `N` events; 0 means 50, or all with --json")
 	cmd.Flags().StringVar(&sort, "sort", "", "order by the `FIELD`, from the smallest: Last Updated, Event Occurrence, Created Time, Event Level, Event Domain, Event Type, Resource Type")
 	cmd.Flags().BoolVar(&reverse, "reverse", false, "with --sort, from the largest")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -58,6 +58,7 @@ log-ins, merges what they say into one picture, and judges it against a policy.`
 	root.PersistentFlags().BoolVarP(&env.verbose, "verbose", "v", false, "show the log, plugins' too, on standard error")
 	root.AddCommand(newScan(env), newServe(env), newBatch(env), newWorker(env), newEvents(env), newOutbox(env), newConnectivity(env), newPlugin(env), newToken(env), newConfig(env), newDB(env), newVersion(env))
 	root.SetFlagErrorFunc(explainFlag)
+	explainArgs(root)
 	return root
 }
 
@@ -106,7 +107,7 @@ func (e *environment) loadOnce() (*config.File, func() (*config.File, error), er
 
 // options are what every host of a command shares.
 func (e *environment) options(load func() (*config.File, error), logger *slog.Logger) host.Options {
-	return host.Options{Load: load, Logger: logger, Executable: executable(), Builtin: builtin.Names()}
+	return host.Options{Load: load, Logger: logger, Executable: executable(), Builtin: builtin.Names(), Describe: builtin.Describe}
 }
 
 // executable is what serves the built-in plugins. On Linux this is the file that

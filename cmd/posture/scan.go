@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -48,12 +47,9 @@ failed, 3 all failed.`,
 		},
 		RunE: func(cmd *cobra.Command, emails []string) error {
 			for _, email := range emails {
-				if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email {
+				if !isAddress(email) {
 					return fault.InvalidField("EMAIL", email, "is not an e-mail address", "write an address such as ada@example.com")
 				}
-			}
-			if cmd.Flags().Changed("timeout") && o.timeout <= 0 {
-				return badTimeout(o.timeout)
 			}
 			answers, err := env.scan(cmd.Context(), emails, o)
 			if err != nil {
@@ -76,27 +72,20 @@ failed, 3 all failed.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array with an object for each person")
 	cmd.Flags().BoolVar(&asYAML, "yaml", false, "print the same as YAML")
 	cmd.Flags().StringArrayVar(&o.sources, "source", nil, "ask only the source `NAME` (may be repeated)")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, timeoutUsage)
+	cmd.Flags().Var(&o.timeout, "timeout", timeoutUsage)
 	cmd.Flags().BoolVar(&o.noRecord, "no-record", false, "do not add what fails to the administration events")
 	cmd.MarkFlagsMutuallyExclusive("json", "yaml")
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
-	completeFlag(cmd, "source", env.completeConfigured)
+	completeFlag(cmd, "source", env.completeSources)
 	completeFlag(cmd, "timeout", completeTimeout)
 	return cmd
 }
 
 // scanOptions say how people are scanned.
 type scanOptions struct {
-	sources  []string      // all when empty
-	timeout  time.Duration // of one call on a source; as configured when 0
+	sources  []string  // all when empty
+	timeout  timeLimit // of one call on a source; as configured when 0
 	noRecord bool
-}
-
-// timeoutUsage explains --timeout, which means the same to every command.
-const timeoutUsage = "let no call on a source take longer than `DURATION` (default: its TIMEOUT in the configuration)"
-
-func badTimeout(d time.Duration) error {
-	return fault.InvalidField("--timeout", d.String(), "is too small", "write a length of time such as 30s")
 }
 
 // scan asks about everybody and gives the answers in the order of the addresses.
@@ -107,12 +96,12 @@ func (e *environment) scan(ctx context.Context, emails []string, o scanOptions) 
 	}
 	for _, name := range o.sources {
 		if !slices.Contains(file.Plugins(), name) {
-			return nil, fault.InvalidField("--source", name, "is not configured", choices(name, "configured are", file.Plugins()))
+			return nil, fault.InvalidField("--source", name, "is not configured", choices(name, "configured are", slices.DeleteFunc(file.Plugins(), isNoSource)))
 		}
 	}
 	sources := o.sources
 	options := e.options(load, e.logger())
-	options.Timeout = o.timeout
+	options.Timeout = time.Duration(o.timeout)
 	if len(sources) > 0 {
 		// External transforms still belong to the pipeline.
 		s := file.Settings()

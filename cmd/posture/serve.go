@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,7 +30,7 @@ While the store cannot be opened it answers without one, and says so at /readyz.
 			ctx := cmd.Context()
 			file, load, err := env.loadOnce()
 			if err != nil {
-				return err
+				return blameOption(err, "POSTURE_LISTEN", "--listen", listen)
 			}
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
@@ -43,6 +45,22 @@ While the store cannot be opened it answers without one, and says so at /readyz.
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "listen on `HOST:PORT` instead of the configured address")
 	return cmd
+}
+
+// blameOption names the option instead of the variable that it was passed on in,
+// where it was given.
+func blameOption(err error, variable, option, given string) error {
+	var problems config.Problems
+	if given == "" || !errors.As(err, &problems) {
+		return err
+	}
+	problems = slices.Clone(problems)
+	for i, p := range problems {
+		if p.Path == variable {
+			problems[i].File, problems[i].Path = "command line", option
+		}
+	}
+	return problems
 }
 
 func daemonLogger(env *environment, s config.Settings) *slog.Logger {

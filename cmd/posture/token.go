@@ -2,13 +2,18 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host"
 	"github.com/postureproject/posture/host/auth"
 )
+
+// longestToken is for how many days a token can be made, at most: ten years.
+const longestToken = 3650
 
 func newToken(env *environment) *cobra.Command {
 	var (
@@ -24,6 +29,10 @@ jwt_secret_key; where none is configured, with a key that is kept in state_dir.`
   posture token --sub ada@example.com --days-valid-for 7`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if !(days > 0 && days <= longestToken) {
+				return fault.InvalidField("--days-valid-for", strconv.FormatFloat(days, 'f', -1, 64), "is out of bounds",
+					fmt.Sprintf("write a number of days above 0, and at most %d", longestToken))
+			}
 			file, err := env.load()
 			if err != nil {
 				return err

@@ -28,17 +28,13 @@ it has in hand is finished first.`,
 		Example: "  posture worker --config /etc/posture/posture.yaml\n  posture worker --limit 40",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return fault.InvalidField("--limit", fmt.Sprint(limit), "is too small", "write 1 or more")
+			if cmd.Flags().Changed("limit") && limit < 1 {
+				return badLimit(limit)
 			}
-			o := host.NightOptions{}
-			if cmd.Flags().Changed("limit") {
-				o.Limit = limit
-			}
-			return env.work(cmd, o)
+			return env.work(cmd, host.NightOptions{Limit: limit})
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 10, "scan at most `N` people at once (default: batch.limit of the configuration)")
+	peopleAtOnce(cmd, &limit)
 	return cmd
 }
 

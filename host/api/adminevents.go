@@ -128,7 +128,7 @@ func (a *API) changeAdminEventsConfig(w http.ResponseWriter, r *http.Request, s 
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return fault.InvalidField("body", "", "not the expected JSON object: "+err.Error(), `send {"retentionDurationDays": 4}`)
+		return fault.InvalidField("body", "", "not the expected JSON object: "+unreadable(err), `send {"retentionDurationDays": 4}`)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fault.InvalidField("body", "", "something follows the object", `send {"retentionDurationDays": 4}`)

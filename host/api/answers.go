@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/recall"
@@ -96,10 +97,7 @@ func (a *API) maxAge(r *http.Request) (time.Duration, error) {
 	if !given {
 		return a.host.MaxAge(), nil
 	}
-	if seconds, err := strconv.ParseUint(values[0], 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second, nil
-	}
-	if d, err := time.ParseDuration(values[0]); err == nil && d >= 0 {
+	if d, err := config.ParseDuration(values[0]); err == nil {
 		return d, nil
 	}
 	return 0, fault.InvalidField("max_age", clip(values[0]), "not a length of time", "write seconds, or a number with a unit such as 15m; 0 asks the sources")

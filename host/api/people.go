@@ -225,7 +225,7 @@ func readFeedback(r *http.Request) (in feedbackIn, err error) {
 	case errors.As(err, &large):
 		return in, fault.InvalidField("body", "", "too large", "send at most "+strconv.FormatInt(large.Limit, 10)+" bytes")
 	case err != nil:
-		return in, fault.InvalidField("body", "", "not the expected JSON object: "+err.Error(), `send {"id": …, "feedback": …, "notes": …}`)
+		return in, fault.InvalidField("body", "", "not the expected JSON object: "+unreadable(err), `send {"id": …, "feedback": …, "notes": …}`)
 	}
 	return in, nil
 }
@@ -256,4 +256,22 @@ func (a *API) feedback(w http.ResponseWriter, r *http.Request, s subject) error 
 		return err
 	}
 	return reply(w, map[string]string{"status": "accepted"})
+}
+
+// unreadable says of a body what is wrong with it, without a word of how it is
+// read.
+func unreadable(err error) string {
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped) && mistyped.Field != "":
+		return mistyped.Field + " cannot be a JSON " + mistyped.Value
+	case errors.As(err, &mistyped):
+		return "it is a JSON " + mistyped.Value
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it breaks off"
+	default:
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
 }

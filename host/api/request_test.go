@@ -290,3 +290,22 @@ func TestAccessLog(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a body is said in JSON's words, not in those of the program.
+func TestUnreadableBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, locked(), scan.Source{Name: "duo", Ask: source{}, Events: true})
+	for body, want := range map[string]string{
+		`{"id":7}`:         "id cannot be a JSON number",
+		`[]`:               "it is a JSON array",
+		``:                 "it is empty",
+		`{"id":`:           "it breaks off",
+		`{"identity":"n"}`: `unknown field "identity"`,
+	} {
+		w := s.do(t, "POST", "/api/v1/feedback/restful_feedback", auth.Everyone, body)
+		f := failureIn(t, w)
+		if w.Code != 400 || !strings.Contains(f.Error.Message, want) || strings.Contains(f.Error.Message, "Go ") {
+			t.Errorf("%s: %d %q", body, w.Code, f.Error.Message)
+		}
+	}
+}

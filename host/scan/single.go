@@ -32,7 +32,7 @@ func (p *Pipeline) LookUp(ctx context.Context, key Key, value, plugin string) ([
 		}
 	}
 	if plugin != "" && len(sources) == 0 {
-		return nil, nil, p.unknown(plugin, "devices by "+string(key))
+		return nil, nil, p.unknown(plugin, "devices by "+string(key), func(s Source) bool { return s.offers(key) })
 	}
 	ctx, cancel := p.limit(ctx)
 	defer cancel()
@@ -109,16 +109,23 @@ func (p *Pipeline) Find(name, what string, offers func(Source) bool) (Source, er
 			return s, nil //nolint:nilerr // a source that is down is found; scanning tells its failure
 		}
 	}
-	return Source{}, p.unknown(name, what)
+	return Source{}, p.unknown(name, what, offers)
 }
 
-func (p *Pipeline) unknown(name, what string) error {
-	var names []string
+func (p *Pipeline) unknown(name, what string, offers func(Source) bool) error {
+	var all, these []string
 	for _, s := range p.Sources {
-		names = append(names, s.Name)
+		all = append(all, s.Name)
+		if s.Down != nil || offers(s) { // what one that is down offers is not known
+			these = append(these, s.Name)
+		}
+	}
+	remedy := "these do: " + strings.Join(these, ", ")
+	if len(these) == 0 {
+		remedy = "none does; configured are: " + strings.Join(all, ", ")
 	}
 	return &fault.Error{
 		Kind: fault.NotFound, Subject: name, Message: "no configured plugin of this name offers " + what,
-		Remedy: "configured are: " + strings.Join(names, ", "),
+		Remedy: remedy,
 	}
 }

@@ -129,8 +129,8 @@ func (p *Plugin) attempt(ctx context.Context, c call, f func(context.Context, *s
 // settle tells the breaker, and ends a process that no longer answers at all.
 func (p *Plugin) settle(ctx context.Context, c call, proc *process, err error, done func(error)) {
 	switch {
-	case err != nil && givenUp(ctx):
-		done(errNoVerdict)
+	case err != nil && (givenUp(ctx) || errors.Is(err, errPausing)):
+		done(errNoVerdict) // also of many calls that come within one pause
 		return
 	case err != nil && !countsAsFailure(err):
 		done(nil) // the caller's doing, not the plugin's

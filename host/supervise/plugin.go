@@ -153,12 +153,20 @@ func (p *Plugin) ready(ctx context.Context) (*process, error) {
 	}
 }
 
+// errPausing marks calls that were refused while a plugin pauses before its next
+// start.
+var errPausing = errors.New("it last failed")
+
 // startLocked begins a start, unless the pause after a failure is not over yet.
 // The start belongs to the plugin, not to the caller that asked for it first.
 func (p *Plugin) startLocked() error {
 	if wait := time.Until(p.notBefore); wait > 0 {
+		why := errPausing
+		if p.last.err != nil {
+			why = fmt.Errorf("%w: %w", errPausing, p.last.err)
+		}
 		return &fault.Error{
-			Kind: fault.Unavailable, Source: p.name, Op: "start plugin", RetryAfter: wait, Err: p.last.err,
+			Kind: fault.Unavailable, Source: p.name, Op: "start plugin", RetryAfter: wait, Err: why,
 			Message: fmt.Sprintf("it failed %d times in a row; the next start is in %s", p.crashes, wait.Round(time.Millisecond)),
 			Remedy:  "see the log for the plugin's last words",
 		}

@@ -100,6 +100,29 @@ func TestPlugin_faults(t *testing.T) {
 	}
 }
 
+// However many calls come while a plugin pauses before its next start, they show
+// nothing about it, and do not open its breaker.
+func TestPlugin_pauseDoesNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "serve", supervise.Limits{BreakerFailures: 20})
+	paused := func(err error) bool { return err != nil && strings.Contains(err.Error(), "the next start is in") }
+	refused := 0
+	for crashes := 0; crashes < 8 && refused == 0; crashes++ { // each makes the next pause longer
+		if _, err := b.ask("crash@example.com"); paused(err) {
+			refused++
+		}
+	}
+	for range 100 {
+		if _, err := b.ask("ada@example.com"); paused(err) {
+			refused++
+		}
+	}
+	if state := b.plugin.Status().Breaker; state != "closed" || refused < 20 {
+		t.Errorf("the breaker is %s after %d refusals", state, refused)
+	}
+	b.eventuallyAnswers()
+}
+
 func TestPlugin_killedBetweenCalls(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "serve", supervise.Limits{})

@@ -79,7 +79,7 @@ func (s *site) open(t testing.TB, change ...func(*host.Options)) *host.Host {
 		Load: func() (*config.File, error) {
 			return config.Load(s.configFile(), nil, builtin.Names()...)
 		},
-		Logger: slog.New(slog.DiscardHandler), Executable: postureProgram(t), Builtin: builtin.Names(),
+		Logger: slog.New(slog.DiscardHandler), Executable: postureProgram(t), Builtin: builtin.Names(), Describe: builtin.Describe,
 		// A source that failed in one case shall be asked in the next.
 		Limits: supervise.Limits{BreakerFailures: 1 << 20, MaxBackoff: 20 * time.Millisecond},
 	}

@@ -60,3 +60,13 @@ func Plugin(name string) (sdk.Plugin, bool) {
 	}
 	return nil, false
 }
+
+// Describe tells what a built-in plugin is.
+func Describe(name string) (sdk.Description, bool) {
+	p, ok := Plugin(name)
+	if !ok {
+		return sdk.Description{}, false
+	}
+	d, err := p.Describe()
+	return d, err == nil
+}
