@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -99,6 +100,14 @@ func documentOf(run Run, d device.Device) document {
 	return document{Device: d, ReportDate: run.StartedAt, Run: run.ID}
 }
 
+// lighter leaves out of a device what may be larger than sinks take, so that one
+// odd record does not keep a run from ending.
+func lighter(d device.Device) device.Device {
+	d.Software = nil
+	d.Notes = append(slices.Clip(d.Notes), "The list of software was too large to be passed on.")
+	return d
+}
+
 // summary is what a sink gets at the end of a run.
 type summary struct {
 	Run         string     `json:"run"`
@@ -114,6 +123,9 @@ func (Documents) Person(run Run, p device.Posture) ([]device.Delivery, error) {
 	for i, d := range p.Devices {
 		d.Email = p.Email
 		body, err := encode(documentOf(run, d))
+		if len(body) > device.MaxDelivery {
+			body, err = encode(documentOf(run, lighter(d)))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("encode a device of %s: %w", p.Email, err)
 		}
@@ -141,6 +153,10 @@ func summaries(run Run, part Part, id string, devices []document) ([]device.Deli
 	body, err := encode(summary{Run: run.ID, GeneratedAt: run.StartedAt, Part: part.Number, Parts: part.Of, Devices: devices})
 	if err != nil {
 		return nil, fmt.Errorf("encode the summary: %w", err)
+	}
+	if len(body) > device.MaxDelivery && len(devices) == 1 && devices[0].Software != nil {
+		devices[0].Device = lighter(devices[0].Device)
+		return summaries(run, part, id, devices)
 	}
 	if half := len(devices) / 2; len(body) > device.MaxDelivery/2 && half > 0 {
 		first, err := summaries(run, part, id+"a", devices[:half])

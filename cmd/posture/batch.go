@@ -178,5 +178,7 @@ func (e *environment) batch(ctx context.Context, r batch.Request, timeout time.D
 	if err != nil {
 		return batch.Detail{}, err
 	}
+	p.done()
+	e.tellWaiting(ctx, kept)
 	return batch.Show(ctx, kept, run.ID)
 }

@@ -96,6 +96,21 @@ func outboxContents(ctx context.Context, s *store.Store, f outbox.Filter) (outbo
 	return report, err
 }
 
+// tellWaiting says on standard error what sinks have not taken at the end of a
+// run. It says nothing where that cannot be found out: the run is over all the same.
+func (e *environment) tellWaiting(ctx context.Context, s *store.Store) {
+	stats, err := s.OutboxStats(ctx)
+	if err != nil {
+		return
+	}
+	for _, st := range stats {
+		if st.Waiting+st.Dead > 0 {
+			_, _ = fmt.Fprintf(e.stderr, "%s has not taken everything: %s waiting, %d set aside; see posture outbox list\n",
+				printable(st.Sink), plural(st.Waiting, "document"), st.Dead)
+		}
+	}
+}
+
 func (e *environment) reportOutbox(r outboxReport, f outbox.Filter) error {
 	if len(r.Sinks) == 0 {
 		_, err := fmt.Fprintln(e.stdout, "Nothing waits, and nothing was set aside.")

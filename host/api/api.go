@@ -143,7 +143,9 @@ func (a *API) guard(rt route) http.Handler {
 				defer release()
 			}
 		}
-		if looks := rt.action == auth.ViewPerson || rt.action == auth.ViewAny; looks && a.host.LogsAccess() {
+		// Whoever did not say who they are was shown nothing, and shall not fill a queue.
+		looks := (rt.action == auth.ViewPerson || rt.action == auth.ViewAny) && fault.KindOf(err) != fault.Unauthenticated
+		if looks && a.host.LogsAccess() {
 			shown := &shownWriter{ResponseWriter: w}
 			w = shown
 			defer func() { a.host.Accessed(r.Context(), shown.look(r, s)) }()
