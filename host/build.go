@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -112,7 +113,7 @@ func (b *builder) problemsOf(base string, err error) config.Problems {
 			}
 			line, column := b.file.Locate(path)
 			problems = append(problems, config.Problem{
-				File: b.file.Name(), Line: line, Column: column, Path: path, Message: fault.Field{Name: f.Reason, Value: f.Value}.String(), Suggestion: f.Remedy,
+				File: b.file.Name(), Line: line, Column: column, Path: path, Message: reason(f), Suggestion: f.Remedy,
 			})
 		}
 		return problems
@@ -340,4 +341,12 @@ func neverStarted(p *supervise.Plugin) error {
 		Kind: fault.Unavailable, Source: p.Name(), Message: "the plugin could not be started: " + s.LastError,
 		Remedy: cmp.Or(s.LastRemedy, "see posture plugin info "+p.Name()),
 	}
+}
+
+// reason says what is wrong with a field, without its name.
+func reason(f fault.Field) string {
+	if f.Value == "" {
+		return f.Reason
+	}
+	return f.Reason + " (got " + strconv.Quote(f.Value) + ")"
 }
