@@ -16,7 +16,7 @@ func hint(key hintKey) string {
 - Raise TIMEOUT of the plugin, or scan_timeout when every source is late.`
 	case hintKey{"", "", CodeSourceAuthFailed}:
 		return `- The credential may have expired, been rotated or revoked: put the new one into the plugin's configuration.
-- Check what it may do: Google needs domain-wide delegation and the scopes of the plugin, Jamf a role that reads computers and mobile devices, Duo an integration key of the Admin API, LANDESK and bitFit a database log-in that may read.
+- Check what it may do: Google needs domain-wide delegation and the scopes of the plugin, Jamf a role that reads computers and mobile devices, Duo an integration key of the Admin API, LANDESK a database log-in that may read, bitFit an API token.
 - posture connectivity tries it.`
 	case hintKey{"", "", CodeSourceRateLimited}:
 		return `- The source's quota is used up: see which other programs share it.
@@ -34,7 +34,7 @@ func hint(key hintKey) string {
 		return `- The log has the cause under the request id of this event.
 - Report it together with the version of Posture if it comes again.`
 	case hintKey{DomainChecks, ResourceBatchRun, CodeRunIncomplete}:
-		return `- posture batch show tells who is incomplete and why.
+		return `- posture batch show tells how many people are incomplete, and which lists could not be read.
 - The events of the same time tell which sources failed, with what to do about each.
 - The next run asks again about those who are missing.`
 	case hintKey{DomainChecks, "", ""}:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -28,7 +29,7 @@ func (s *Store) fault(err error, op, subject string) error {
 	if errors.As(err, &known) {
 		return fault.Wrap(err, op, subject)
 	}
-	e := classify(err)
+	e := classify(err, s.engine == nil || s.engine.name() == "sqlite")
 	e.Source, e.Op, e.Subject, e.Err = "store", op, subject, oneLine{err}
 	return e
 }
@@ -49,7 +50,9 @@ func (o oneLine) Error() string {
 	return strings.Join(lines, " ")
 }
 
-func classify(err error) *fault.Error {
+// classify gives an error its kind and words. onFile tells whether the database is
+// a file, whose errors look like a network's.
+func classify(err error, onFile bool) *fault.Error {
 	var (
 		lite    *sqlite.Error
 		pg      *pgconn.PgError
@@ -65,6 +68,8 @@ func classify(err error) *fault.Error {
 		return classifySQLite(lite.Code())
 	case errors.As(err, &pg):
 		return classifyPostgres(pg.Code)
+	case onFile && (errors.As(err, new(*fs.PathError)) || errors.As(err, new(syscall.Errno))):
+		return classifyFile(err)
 	case errors.As(err, &refused), errors.As(err, &network), errors.Is(err, driver.ErrBadConn),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err),
 		strings.Contains(err.Error(), "conn closed"): // pgx has no exported value for it
@@ -72,10 +77,20 @@ func classify(err error) *fault.Error {
 			Kind: fault.Unavailable, Message: "the database does not answer",
 			Remedy: "see that PostgreSQL runs and can be reached; store.dsn says where it is looked for",
 		}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
-		return classifySQLite(sqlite3.SQLITE_CANTOPEN)
 	default:
 		return &fault.Error{Kind: fault.Internal}
+	}
+}
+
+// classifyFile tells of the file system's errors.
+func classifyFile(err error) *fault.Error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return classifySQLite(sqlite3.SQLITE_FULL)
+	case errors.Is(err, syscall.EIO):
+		return classifySQLite(sqlite3.SQLITE_IOERR)
+	default:
+		return classifySQLite(sqlite3.SQLITE_CANTOPEN)
 	}
 }
 

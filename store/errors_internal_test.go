@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -43,13 +46,32 @@ func TestClassify(t *testing.T) {
 		}{fmt.Errorf("exec: %w", &pgconn.PgError{Code: state, Message: "no"}), kind})
 	}
 	for _, test := range tests {
-		e := classify(test.err)
+		e := classify(test.err, false)
 		if e.Kind != test.want {
 			t.Errorf("%v is %s, want %s", test.err, e.Kind, test.want)
 		}
 		if (e.Kind == fault.Unavailable || e.Kind == fault.Unauthenticated || e.Kind == fault.Forbidden) && (e.Remedy == "" || e.Message == "") {
 			t.Errorf("%v has no remedy", test.err)
 		}
+	}
+}
+
+// The file system's errors look like a network's; of a database in a file they must
+// not send anybody to a server.
+func TestClassify_file(t *testing.T) {
+	t.Parallel()
+	_, missing := os.Open("/no/such/file")
+	for err, want := range map[error]string{
+		missing: "cannot be opened", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: "disk is full",
+		&fs.PathError{Op: "open", Path: "x", Err: syscall.EISDIR}: "cannot be opened",
+	} {
+		e := classify(fmt.Errorf("open: %w", err), true)
+		if e.Kind != fault.Unavailable || !strings.Contains(e.Message, want) || strings.Contains(e.Remedy, "PostgreSQL") {
+			t.Errorf("%v: %s: %s (%s)", err, e.Kind, e.Message, e.Remedy)
+		}
+	}
+	if e := classify(missing, false); !strings.Contains(e.Message, "does not answer") {
+		t.Errorf("a server's socket that is not there: %s", e.Message)
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *Store) queryOften(ctx context.Context, query string, args ...any) (*sql
 	if s.engine.name() == "postgres" {
 		return s.db.QueryContext(ctx, query, args...)
 	}
-	statement, err := s.statements.get(ctx, s.db, query)
+	statement, err := s.statements.get(ctx, s.db, query) //nolint:sqlclosecheck // it is closed with the store
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (p *statements) get(ctx context.Context, db *sql.DB, query string) (*sql.St
 	if statement, ok := p.of[query]; ok {
 		return statement, nil
 	}
-	statement, err := db.PrepareContext(ctx, query)
+	statement, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // by close
 	if err != nil {
 		return nil, err
 	}
