@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +25,8 @@ killed costs only its part some seconds: another one finishes it.
 It needs a database server (store.dsn: postgres://…) and the same configuration as
 the process that leads the run; a run that goes by other sources, sinks or policy
 is left to others, and told of in the log. Sinks are fed by the process that leads
-the run, or by the daemon. SIGTERM and SIGINT end a worker in an orderly way: what
-it has in hand is finished first.`,
+the run, or by the daemon. SIGTERM, SIGINT and SIGHUP end a worker in an orderly
+way: what it has in hand is finished first.`,
 		Example: "  posture worker --config /etc/posture/posture.yaml\n  posture worker --limit 40",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,7 +42,10 @@ it has in hand is finished first.`,
 
 // work is a worker until the command's context ends.
 func (e *environment) work(cmd *cobra.Command, o host.NightOptions) error {
-	ctx := cmd.Context()
+	// It reads its configuration once: SIGHUP ends it too, for whoever keeps it
+	// running to start it with the new one.
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+	defer stop()
 	file, load, err := e.loadOnce()
 	if err != nil {
 		return err
