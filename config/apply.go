@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/postureproject/posture/timespan"
 )
 
 // applier gives the values of a block the form that their schema describes: keys
@@ -132,7 +134,7 @@ func normalise(n *node) {
 		return
 	}
 	if text := n.text(); n.kind == kindText && n.shape.duration() {
-		if d, err := ParseDuration(text); err == nil {
+		if d, err := timespan.Parse(text); err == nil {
 			n.scalar = d.String()
 		}
 		return

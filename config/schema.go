@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/timespan"
 )
 
 // durationFormat marks a length of time in a schema.
@@ -60,7 +61,7 @@ func newSchema(owner string, raw []byte) (*schema, error) {
 func validDuration(v any) error {
 	switch v := v.(type) {
 	case string:
-		_, err := ParseDuration(v)
+		_, err := timespan.Parse(v)
 		return err
 	case nil, bool, []any, map[string]any:
 		return nil // the type says it
@@ -69,7 +70,7 @@ func validDuration(v any) error {
 		if err != nil {
 			return err
 		}
-		_, err = ParseDuration(string(text))
+		_, err = timespan.Parse(string(text))
 		return err
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/timespan"
 )
 
 // Settings are the keys of the top level, with defaults for what is not set.
@@ -200,7 +201,7 @@ func (r reader) section(key string) reader {
 
 // length gives a length of time that may be zero.
 func (r reader) length(key string) time.Duration {
-	if d, err := ParseDuration(fmt.Sprint(r.value(key))); err == nil {
+	if d, err := timespan.Parse(fmt.Sprint(r.value(key))); err == nil {
 		return d
 	}
 	return r.limit(key)
@@ -254,7 +255,7 @@ func (r reader) integer(key string) int {
 // limit gives a length of time; zero and what was refused stand for the default.
 func (r reader) limit(key string) time.Duration {
 	for _, v := range []any{r.value(key), r.def(key)} {
-		if d, err := ParseDuration(fmt.Sprint(v)); err == nil && d > 0 {
+		if d, err := timespan.Parse(fmt.Sprint(v)); err == nil && d > 0 {
 			return d
 		}
 	}

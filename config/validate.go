@@ -10,6 +10,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/postureproject/posture/timespan"
 )
 
 // checker turns what a schema finds wrong into problems.
@@ -209,7 +211,7 @@ func describe(n *node, k jsonschema.ErrorKind, secret bool) (message, suggestion
 		return "must be " + fmt.Sprint(k.Want), ""
 	case *kind.Format:
 		if k.Want == durationFormat {
-			return "is not a length of time", errDuration.Error()
+			return "is not a length of time", timespan.ErrForm.Error()
 		}
 		return "is not a valid " + k.Want, exampleOf(n, secret)
 	case *kind.Pattern:

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postureproject/posture/adminevent"
-	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/timespan"
 )
 
 // eventFlags are the options that choose events, by the parameters of the API
@@ -79,7 +79,7 @@ func (f eventFlags) query(more url.Values) (adminevent.Query, error) {
 // would pass for a year.
 func moment(text string) (time.Time, error) {
 	if _, err := strconv.ParseFloat(text, 64); err != nil {
-		if ago, err := config.ParseDuration(text); err == nil {
+		if ago, err := timespan.Parse(text); err == nil {
 			return time.Now().Add(-ago), nil
 		}
 	}

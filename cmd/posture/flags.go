@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/fault"
+	"github.com/postureproject/posture/timespan"
 )
 
 // isAddress reports whether text is an e-mail address and nothing else.
@@ -28,7 +28,7 @@ type timeLimit time.Duration
 
 // Set implements [pflag.Value].
 func (l *timeLimit) Set(text string) error {
-	d, err := config.ParseDuration(text)
+	d, err := timespan.Parse(text)
 	if err == nil && d <= 0 {
 		err = errors.New("it is too small; write a length of time such as 30s")
 	}

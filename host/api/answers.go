@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/postureproject/posture/config"
 	"github.com/postureproject/posture/device"
 	"github.com/postureproject/posture/fault"
 	"github.com/postureproject/posture/host/recall"
+	"github.com/postureproject/posture/timespan"
 )
 
 // answer gives the answer about a person, kept or new, and says in the header Age
@@ -97,7 +97,7 @@ func (a *API) maxAge(r *http.Request) (time.Duration, error) {
 	if !given {
 		return a.host.MaxAge(), nil
 	}
-	if d, err := config.ParseDuration(values[0]); err == nil {
+	if d, err := timespan.Parse(values[0]); err == nil {
 		return d, nil
 	}
 	return 0, fault.InvalidField("max_age", clip(values[0]), "not a length of time", "write seconds, or a number with a unit such as 15m; 0 asks the sources")

@@ -148,8 +148,11 @@ func TestAdminEvents_None(t *testing.T) {
 	token, _, _ := posture(t, s.dir, "token", "--config", s.configFile(), "--sub", "*")
 	bearer := "Bearer " + strings.TrimSpace(token)
 	requests := func() int { return s.Jamf.Faults.Requests() }
-	for _, path := range []string{"posture/" + s.ada() + "?max_age=0", "devices/jamf/email/" + s.ada(), "devices/merged/" + s.ada() + "?max_age=0"} {
-		s.Faults("jamf").Add(simhttp.Fault{Latency: 500 * time.Millisecond, Times: 1})
+	s.Faults("jamf").SetLatency(2 * time.Second) // so that nobody is answered before they hang up
+	// Each about somebody else: who asks about one person while a scan goes on waits
+	// for that one.
+	email := func(i int) string { return s.Fleet.Person(i).Email }
+	for _, path := range []string{"posture/" + email(0) + "?max_age=0", "devices/jamf/email/" + email(1), "devices/merged/" + email(2) + "?max_age=0"} {
 		ctx, hangUp := context.WithCancel(t.Context())
 		before := requests()
 		gone := make(chan error, 1)
@@ -169,6 +172,7 @@ func TestAdminEvents_None(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	s.Faults("jamf").SetLatency(0)
 	for path, want := range map[string]int{"posture/nonsense": http.StatusBadRequest, "devices/nobody/email/" + s.ada(): http.StatusNotFound} {
 		if status, _ := d.get(t, "/api/v1/"+path, "Authorization", bearer); status != want {
 			t.Errorf("%s: %d, want %d", path, status, want)

@@ -87,7 +87,7 @@ func TestTwoDaemons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := slices.IndexFunc(daemons, func(d *daemon) bool { return strings.HasSuffix(lease.Holder, fmt.Sprint(":", d.cmd.Process.Pid)) })
+	first := slices.IndexFunc(daemons, func(d *daemon) bool { return strings.Contains(lease.Holder, fmt.Sprint(":", d.cmd.Process.Pid, ":")) })
 	if first < 0 {
 		t.Fatalf("the run is %q's", lease.Holder)
 	}

@@ -75,7 +75,7 @@ func TestTaker(t *testing.T) {
 		t.Errorf("%s, error %v", w.Body, err)
 	}
 	w = httptest.NewRecorder()
-	taker.control().ServeHTTP(w, nil)
+	taker.control().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/taken", http.NoBody))
 	if diff := cmp.Diff(`{"documents":3,"bytes":66}`, strings.TrimSpace(w.Body.String())); diff != "" {
 		t.Error(diff)
 	}

@@ -214,7 +214,7 @@ func (s *Source) EventsByEmail(ctx context.Context, email string) ([]device.Even
 	if s.doubt(state) != "" {
 		// All who ask wait together, no longer than the time limit in all: else a run
 		// over everybody would wait for each.
-		if a, running := s.puller.current(); running && waitFor(ctx, a.done, s.env.Timeout-time.Since(a.began)) {
+		if a, running := s.puller.current(); running && waitFor(ctx, a.done, s.env.Timeout-s.puller.lasted(a)) {
 			if state, err = s.store.progress(ctx); err != nil {
 				return nil, err
 			}

@@ -57,7 +57,8 @@ type puller struct {
 	store   *store
 	logger  *slog.Logger
 	o       pullSettings
-	me      string        // this process, in a claim
+	me      string // this process, in a claim
+	made    time.Time
 	stopped chan struct{} // closed when run has returned
 	kick    chan struct{}
 
@@ -74,7 +75,7 @@ type puller struct {
 
 // attempt is one try to read the log to its end.
 type attempt struct {
-	began  time.Time     // by the steady clock; set before it is under way
+	began  atomic.Int64  // by the steady clock, as time since the puller was made
 	done   chan struct{} // closed at its end
 	err    error         // set before done is closed
 	pages  atomic.Int64
@@ -88,10 +89,9 @@ func newAttempt() *attempt { return &attempt{done: make(chan struct{})} }
 // about to start it.
 func newPuller(api *client, st *store, logger *slog.Logger, o pullSettings) *puller {
 	p := &puller{
-		api: api, store: st, logger: logger, o: o, me: rand.Text(), stopped: make(chan struct{}), kick: make(chan struct{}, 1),
+		made: time.Now(), api: api, store: st, logger: logger, o: o, me: rand.Text(), stopped: make(chan struct{}), kick: make(chan struct{}, 1),
 		attempt: newAttempt(), running: true,
 	}
-	p.attempt.began = time.Now()
 	return p
 }
 
@@ -138,7 +138,8 @@ func (p *puller) sleep(ctx context.Context, d time.Duration) (wanted bool) {
 func (p *puller) begin() *attempt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.attempt.began = true, time.Now()
+	p.running = true
+	p.attempt.began.Store(int64(time.Since(p.made)))
 	return p.attempt
 }
 
@@ -156,6 +157,11 @@ func (p *puller) end(a *attempt, err error) {
 	p.running, p.failed, a.err = false, err, err
 	p.attempt = newAttempt()
 	close(a.done)
+}
+
+// lasted tells for how long an attempt has been under way.
+func (p *puller) lasted(a *attempt) time.Duration {
+	return time.Since(p.made) - time.Duration(a.began.Load())
 }
 
 // current gives the attempt under way; when none is, the next one.
