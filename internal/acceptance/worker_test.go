@@ -21,6 +21,9 @@ func TestWorker_killed(t *testing.T) {
 	const people = 1200
 	s, posts := newSite(t, people), newReceiver(t)
 	s.Plugins["batch_restful_summary"] = map[string]any{"URL": posts.url + "summary"}
+	// Whoever is killed while reading Duo's log for the first time keeps it for a
+	// while, in which everybody else is partial: that is not this test's matter.
+	delete(s.Plugins, "duo")
 	s.Faults("google").Add(simhttp.Fault{Latency: 20 * time.Millisecond}) // so that there is a middle
 	dsn := pgtest.Database(t)
 	s.write(t, map[string]any{"store": map[string]any{"dsn": dsn}, "log_level": "debug"})
