@@ -69,24 +69,7 @@ type bitfitLabel struct {
 }
 
 type bitfitAsset struct {
-	Item struct {
-		ID     int64       `json:"id"`
-		Name   string      `json:"name"`
-		Model  string      `json:"model"`
-		Serial string      `json:"serial_number"`
-		Type   bitfitLabel `json:"type"`
-		Status bitfitLabel `json:"customerStatus"`
-		Image  string      `json:"image_url"`
-		Photo  int64       `json:"photo_id"`
-		Fields []struct {
-			Name  string `json:"base_name"`
-			Value string `json:"value"`
-		} `json:"fields"`
-		User struct {
-			ID    int64  `json:"id"`
-			Email string `json:"email"`
-		} `json:"user"`
-	} `json:"item"`
+	Item listedAsset `json:"item"`
 }
 
 type jamfUser struct {

@@ -19,19 +19,37 @@ type figures struct {
 	users     int
 }
 
+// liveHeader is that of tables which liveSetting fills.
+func liveHeader() []string {
+	return []string{"latency", "at once", "users/s bare", "users/s Posture", "share", "CPU ms/user bare", "CPU ms/user Posture", "requests/user bare", "requests/user Posture"}
+}
+
+// startWorkers starts the two sides of a comparison; stop ends those that started.
+func startWorkers(ctx context.Context, o options, self string, sims *simulators, kinds [2]string) (workers [2]*process, stop func(), err error) {
+	stop = func() {
+		for _, p := range workers {
+			if p != nil {
+				p.stop()
+			}
+		}
+	}
+	for i, kind := range kinds {
+		if workers[i], err = start(ctx, self, "work"); err != nil {
+			return workers, stop, err
+		}
+		if err := workers[i].send(setup{Kind: kind, World: sims.world, Posture: o.posture, Dir: o.dir, Profile: o.profile}); err != nil {
+			return workers, stop, err
+		}
+	}
+	return workers, stop, nil
+}
+
 // measureLive compares live scans of Jamf and bitFit with a bare client.
 func measureLive(ctx context.Context, o options, self string, sims *simulators, r *report) error {
-	var workers [2]*process
-	for i, kind := range sides() {
-		p, err := start(ctx, self, "work")
-		if err != nil {
-			return err
-		}
-		defer p.stop()
-		if err := p.send(setup{Kind: kind, World: sims.world, Posture: o.posture, Dir: o.dir, Profile: o.profile}); err != nil {
-			return err
-		}
-		workers[i] = p
+	workers, stop, err := startWorkers(ctx, o, self, sims, sides())
+	defer stop()
+	if err != nil {
+		return err
 	}
 	rounds, seconds := 5, 2.5
 	if o.quick {
@@ -39,7 +57,7 @@ func measureLive(ctx context.Context, o options, self string, sims *simulators, 
 	}
 	t := table{
 		Title:  "Live scans: Jamf and bitFit, 50 applications a computer",
-		Header: []string{"latency", "at once", "users/s bare", "users/s Posture", "share", "CPU ms/user bare", "CPU ms/user Posture", "requests/user bare", "requests/user Posture"},
+		Header: liveHeader(),
 		Notes: []string{
 			fmt.Sprintf("Medians of %d rounds of about %.1f s, the two sides by turns; the share is the median of each round's own.", rounds, seconds),
 			"CPU is user and system time of the client, for Posture of the host and both plugins. Requests are counted by the simulators.",

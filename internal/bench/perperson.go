@@ -17,17 +17,10 @@ import (
 // measureBatch compares runs in which everybody is asked about, as if no source
 // could list anything, with the bare client of the live scans.
 func measureBatch(ctx context.Context, o options, self string, sims *simulators, r *report) error {
-	var workers [2]*process
-	for i, kind := range []string{"bare", "batch"} {
-		p, err := start(ctx, self, "work")
-		if err != nil {
-			return err
-		}
-		defer p.stop()
-		if err := p.send(setup{Kind: kind, World: sims.world, Posture: o.posture, Dir: o.dir, Profile: o.profile}); err != nil {
-			return err
-		}
-		workers[i] = p
+	workers, stop, err := startWorkers(ctx, o, self, sims, [2]string{"bare", "batch"})
+	defer stop()
+	if err != nil {
+		return err
 	}
 	rounds, seconds := 3, 2.0
 	if o.quick {
@@ -35,7 +28,7 @@ func measureBatch(ctx context.Context, o options, self string, sims *simulators,
 	}
 	t := table{
 		Title:  "Runs without lists: Jamf and bitFit asked about everybody, answers kept in SQLite",
-		Header: []string{"latency", "at once", "users/s bare", "users/s Posture", "share", "CPU ms/user bare", "CPU ms/user Posture", "requests/user bare", "requests/user Posture"},
+		Header: liveHeader(),
 		Notes: []string{
 			fmt.Sprintf("Medians of %d rounds of about %.1f s, the two sides by turns. The bare client is that of the live scans, and keeps nothing.", rounds, seconds),
 			fmt.Sprintf("A run is over %d people; there are several in a round.", len(sims.Emails)),

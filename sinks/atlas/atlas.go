@@ -4,7 +4,6 @@
 package atlas
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"time"
@@ -18,34 +17,9 @@ import (
 // Name is the sink's name in a configuration.
 const Name = "atlas"
 
-// Config configures the sink.
-type Config struct {
-	post.Settings
-}
-
-// Sink posts points.
-type Sink struct{ client *post.Client }
-
 // Plugin describes the sink.
 func Plugin() sdk.Plugin {
-	return sdk.Definition[Config, *Sink]{
-		Name: Name, Version: "1.0.0", Summary: "Counts failed requests in Atlas, one point each",
-		Accepts: []string{device.DeliverFailure},
-		New: func(_ context.Context, c Config, env sdk.Env) (*Sink, error) {
-			client, err := post.New(Name, c.Settings, env)
-			return &Sink{client: client}, err
-		},
-	}
-}
-
-// Deliver implements [sdk.Deliverer].
-func (s *Sink) Deliver(ctx context.Context, deliveries []device.Delivery) []error {
-	return s.client.Each(ctx, deliveries, point)
-}
-
-// TestConnectivity implements [sdk.ConnectivityTester].
-func (s *Sink) TestConnectivity(ctx context.Context) (string, error) {
-	return s.client.TestConnectivity(ctx)
+	return post.Plugin(Name, "Counts failed requests in Atlas, one point each", device.DeliverFailure, point)
 }
 
 // counter is one point.
@@ -69,9 +43,6 @@ type failure struct {
 
 // point makes the point of a failure.
 func point(d device.Delivery) ([]byte, error) {
-	if d.Kind != device.DeliverFailure {
-		return nil, fault.InvalidField("kind", d.Kind, "is not for this sink", "")
-	}
 	var f failure
 	if err := json.Unmarshal(d.Body, &f); err != nil {
 		return nil, fault.New(fault.Invalid, "the document tells of no failure: %w", err)

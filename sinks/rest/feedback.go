@@ -19,38 +19,22 @@ import (
 // FeedbackName is the feedback sink's name in a configuration.
 const FeedbackName = "restful_feedback"
 
-// FeedbackConfig configures the feedback sink.
-type FeedbackConfig struct {
-	post.Settings
-}
-
 // Feedback posts people's answers.
-type Feedback struct{ client *post.Client }
+type Feedback struct{ *post.Sink }
 
 // PluginFeedback describes the sink of answers to notifications.
 func PluginFeedback() sdk.Plugin {
-	return sdk.Definition[FeedbackConfig, *Feedback]{
-		Name: FeedbackName, Version: "1.0.0", Summary: "POSTs people's answers to notifications to an HTTP address",
-		Accepts: []string{device.DeliverFeedback},
-		New: func(_ context.Context, c FeedbackConfig, env sdk.Env) (*Feedback, error) {
-			client, err := post.New(FeedbackName, c.Settings, env)
-			return &Feedback{client: client}, err
-		},
-	}
+	return post.PluginOf(FeedbackName, "POSTs people's answers to notifications to an HTTP address", device.DeliverFeedback, answer,
+		func(s *post.Sink) *Feedback { return &Feedback{s} })
 }
 
-// Deliver implements [sdk.Deliverer].
-func (s *Feedback) Deliver(ctx context.Context, deliveries []device.Delivery) []error {
-	return s.client.Each(ctx, deliveries, func(d device.Delivery) ([]byte, error) {
-		if d.Kind != device.DeliverFeedback {
-			return nil, fault.InvalidField("kind", d.Kind, "is not for this sink", "")
-		}
-		var f device.Feedback
-		if err := json.Unmarshal(d.Body, &f); err != nil {
-			return nil, fault.New(fault.Invalid, "the document is no answer to a notification: %w", err)
-		}
-		return encode(f)
-	})
+// answer gives the document of a queued answer.
+func answer(d device.Delivery) ([]byte, error) {
+	var f device.Feedback
+	if err := json.Unmarshal(d.Body, &f); err != nil {
+		return nil, fault.New(fault.Invalid, "the document is no answer to a notification: %w", err)
+	}
+	return encode(f)
 }
 
 // SendFeedback implements [sdk.FeedbackSender]: it posts one answer at once,
@@ -61,12 +45,7 @@ func (s *Feedback) SendFeedback(ctx context.Context, f device.Feedback) error {
 		return err
 	}
 	sum := sha256.Sum256(document)
-	return s.client.Post(ctx, hex.EncodeToString(sum[:16]), document)
-}
-
-// TestConnectivity implements [sdk.ConnectivityTester].
-func (s *Feedback) TestConnectivity(ctx context.Context) (string, error) {
-	return s.client.TestConnectivity(ctx)
+	return s.Post(ctx, hex.EncodeToString(sum[:16]), document)
 }
 
 // Limits of what somebody may answer, in bytes.
